@@ -1,0 +1,152 @@
+"""JAX arrays: each formula a `jax.custom_jvp`, compiled once a structure."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from xentropy._types import Arrays, Options
+from xentropy.dispatch import Backend
+from xentropy.formulas import formula as rules
+from xentropy.formulas.formula import Formula
+from xentropy.formulas.numeric import exact_log1p
+
+__all__ = ["backend"]
+
+
+def _size(x: Any, axis: int | None, /) -> int:
+    return int(x.size) if axis is None else int(x.shape[axis])
+
+
+def _pow(x: Any, y: Any, /) -> Any:
+    return jnp.power(x, jnp.asarray(y, dtype=x.dtype))
+
+
+def _max(x: Any, /, *, axis: int, keepdims: bool) -> Any:
+    return jnp.max(x, axis=axis, keepdims=keepdims)
+
+
+_namespace = SimpleNamespace(
+    abs=jnp.abs,
+    astype=lambda x, dtype, /: jnp.asarray(x, dtype=dtype),
+    class_range=lambda labels, n, /: jnp.arange(n, dtype=labels.dtype),
+    exp=jnp.exp,
+    expand_dims=jnp.expand_dims,
+    float32=jnp.float32,
+    float64=jnp.float64,
+    int32=jnp.int32,
+    int64=jnp.int64,
+    isfinite=jnp.isfinite,
+    isinf=jnp.isinf,
+    log=jnp.log,
+    log1p=lambda x, /: exact_log1p(_namespace, x),
+    max=_max,
+    ones_like=jnp.ones_like,
+    pow=_pow,
+    reshape=jnp.reshape,
+    sign=jnp.sign,
+    size=_size,
+    squeeze=jnp.squeeze,
+    stop_gradient=jax.lax.stop_gradient,
+    sum=jnp.sum,
+    tanh=jnp.tanh,
+    where=jnp.where,
+    zeros_like=jnp.zeros_like,
+)
+
+
+@functools.cache
+def _rule(
+    formula: Formula, static: tuple[tuple[str, Any], ...], numbers: tuple[str, ...]
+) -> Callable[..., Any]:
+    """The formula as a differentiable function of its arrays and its numeric options.
+
+    Numbers are operands, so that a schedule of them compiles once.
+    """
+    count = len(formula.roles)
+
+    def split(operands: Arrays) -> tuple[Arrays, Options]:
+        return operands[:count], {**dict(static), **dict(zip(numbers, operands[count:], strict=True))}
+
+    @jax.custom_jvp
+    def evaluate(*operands: Any) -> Any:
+        arrays, options = split(operands)
+        return rules.value(_namespace, formula, arrays, options)
+
+    def push(primals: Arrays, tangents: Arrays) -> tuple[Any, Any]:
+        arrays, options = split(primals)
+        moving = tuple(
+            None if role == "constant" or isinstance(t, jax.custom_derivatives.SymbolicZero) else t
+            for role, t in zip(formula.roles.values(), tangents[:count], strict=True)
+        )
+        output = evaluate(*primals)
+        tangent = rules.jvp(_namespace, formula, arrays, options, moving)
+        return output, jnp.zeros_like(output) if tangent is None else tangent
+
+    evaluate.defjvp(push, symbolic_zeros=True)
+    return jax.jit(evaluate)
+
+
+class _JAX(Backend):
+    autodiff = True
+
+    def owns(self, x: object) -> bool:
+        return isinstance(x, jax.Array)
+
+    def dtype_name(self, x: Any) -> str:
+        return str(x.dtype.name)
+
+    def device(self, x: Any) -> Any:
+        # Uncommitted arrays move freely; a tracer has no place yet.
+        if isinstance(x, jax.core.Tracer) or not x.committed:
+            return None
+        devices = sorted(map(str, x.devices()))
+        return ", ".join(devices)
+
+    def default_float(self) -> str:
+        return str(jnp.zeros(()).dtype.name)
+
+    def asarray(self, x: np.ndarray[Any, Any], like: Any | None) -> Any:
+        return jnp.asarray(x, dtype=jax.dtypes.canonicalize_dtype(x.dtype))
+
+    def concrete(self, x: Any, *, sync: bool = False) -> np.ndarray[Any, Any] | None:
+        if isinstance(x, jax.core.Tracer):
+            return None
+        on_host = all(device.platform == "cpu" for device in x.devices())
+        return np.asarray(x) if (on_host or sync) and x.is_fully_addressable else None
+
+    def eager(self) -> bool:
+        return True
+
+    def index_dtype(self, x: Any) -> str:
+        return "int64" if jax.config.jax_enable_x64 else "int32"
+
+    def accumulator(self, x: Any) -> str:
+        return "float64" if jax.config.jax_enable_x64 else "float32"
+
+    def apply(self, formula: Formula, arrays: Arrays, options: Options) -> Any:
+        numbers = {k: v for k, v in options.items() if type(v) is float}
+        static = tuple((k, v) for k, v in options.items() if type(v) is not float)
+        return _rule(formula, static, tuple(numbers))(*arrays, *numbers.values())
+
+    def value_and_grad(
+        self, function: Callable[..., Any], primals: Arrays
+    ) -> tuple[Any, Arrays]:
+        argnums = tuple(range(len(primals)))
+        (_, value), grads = jax.value_and_grad(function, argnums, has_aux=True)(*primals)
+        return value, grads
+
+    def versions(self) -> dict[str, str]:
+        return {"jax": jax.__version__}
+
+    def devices(self) -> list[str]:
+        return [str(device) for device in jax.devices()]
+
+
+backend = _JAX("jax", _namespace)

@@ -1,0 +1,160 @@
+"""PyTorch tensors: the formulas inside one `autograd.Function`, which serves every transform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from xentropy._types import Arrays, Options
+from xentropy.dispatch import Backend
+from xentropy.formulas import formula as rules
+from xentropy.formulas.formula import Formula
+
+__all__ = ["backend"]
+
+
+def _sum(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
+    return torch.sum(x) if axis is None else torch.sum(x, dim=axis, keepdim=keepdims)
+
+
+def _size(x: Any, axis: int | None, /) -> Any:
+    return x.numel() if axis is None else x.shape[axis]
+
+
+def _class_range(labels: Any, n: Any, /) -> Any:
+    return torch.arange(n, dtype=labels.dtype, device=labels.device)
+
+
+_namespace = SimpleNamespace(
+    abs=torch.abs,
+    astype=lambda x, dtype, /: x.to(dtype),
+    class_range=_class_range,
+    exp=torch.exp,
+    expand_dims=lambda x, /, *, axis: torch.unsqueeze(x, axis),
+    float32=torch.float32,
+    float64=torch.float64,
+    int64=torch.int64,
+    isfinite=torch.isfinite,
+    isinf=torch.isinf,
+    log=torch.log,
+    log1p=torch.log1p,
+    max=lambda x, /, *, axis, keepdims: torch.amax(x, dim=axis, keepdim=keepdims),
+    ones_like=torch.ones_like,
+    pow=torch.pow,
+    reshape=torch.reshape,
+    sign=torch.sign,
+    size=_size,
+    squeeze=torch.squeeze,
+    stop_gradient=lambda x, /: x.detach(),
+    sum=_sum,
+    tanh=torch.tanh,
+    where=torch.where,
+    zeros_like=torch.zeros_like,
+)
+
+
+class _Rule(torch.autograd.Function):
+    """A formula whose derivative are its partials."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(formula: Formula, options: Options, *arrays: Any) -> Any:
+        return rules.value(_namespace, formula, arrays, options)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.formula, ctx.options, *arrays = inputs
+        ctx.save_for_backward(*arrays)
+        ctx.save_for_forward(*arrays)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Any) -> Any:
+        wrt = tuple(
+            needed and role != "constant"
+            for needed, role in zip(
+                ctx.needs_input_grad[2:], ctx.formula.roles.values(), strict=True
+            )
+        )
+        pulled = rules.vjp(
+            _namespace, ctx.formula, ctx.saved_tensors, ctx.options, wrt, cotangents[0]
+        )
+        return (None, None, *pulled)
+
+
+class _ForwardRule(_Rule):
+    """The same with forward mode, which torch.compile refuses to read (graph break GB0144)."""
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        moving = tuple(
+            None if role == "constant" else t
+            for t, role in zip(tangents[2:], ctx.formula.roles.values(), strict=True)
+        )
+        return rules.jvp(_namespace, ctx.formula, ctx.saved_tensors, ctx.options, moving)
+
+
+_EXCHANGED = {torch.float32, torch.float64, torch.int32, torch.int64, torch.bool}
+
+
+class _Torch(Backend):
+    autodiff = True
+
+    def owns(self, x: object) -> bool:
+        return isinstance(x, torch.Tensor)
+
+    def device(self, x: Any) -> Any:
+        return x.device
+
+    def default_float(self) -> str:
+        return str(torch.get_default_dtype()).removeprefix("torch.")
+
+    def asarray(self, x: np.ndarray[Any, Any], like: Any | None) -> Any:
+        # A copy: the array may be read-only, or written to later while the graph still needs it.
+        return torch.tensor(x, device=None if like is None else like.device)
+
+    def concrete(self, x: Any, *, sync: bool = False) -> np.ndarray[Any, Any] | None:
+        if torch.compiler.is_compiling():
+            return None
+        inner = torch.func.debug_unwrap(x)
+        # A tensor mapped by vmap hides a dimension; subclasses may hold no data at all.
+        plain = type(inner) in (torch.Tensor, torch.nn.Parameter) and inner.ndim == x.ndim
+        if not plain or inner.device.type != "cpu" and not sync or inner.device.type == "meta":
+            return None
+        if inner.device.type == "cpu" and not inner.requires_grad and inner.dtype in _EXCHANGED:
+            return np.from_dlpack(inner)
+        # Inside torch.func a detached tensor has no storage to view.
+        return np.asarray(inner.tolist(), dtype=np.float64 if x.is_floating_point() else None)
+
+    def eager(self) -> bool:
+        return not torch.compiler.is_compiling()
+
+    def accumulator(self, x: Any) -> str:
+        return "float32" if x.device.type == "mps" else "float64"
+
+    def apply(self, formula: Formula, arrays: Arrays, options: Options) -> Any:
+        rule = _Rule if torch.compiler.is_compiling() else _ForwardRule
+        return rule.apply(formula, options, *arrays)
+
+    def value_and_grad(
+        self, function: Callable[..., Any], primals: Arrays
+    ) -> tuple[Any, Arrays]:
+        argnums = tuple(range(len(primals)))
+        grads, (_, value) = torch.func.grad_and_value(function, argnums, has_aux=True)(*primals)
+        return value, grads
+
+    def versions(self) -> dict[str, str]:
+        return {"torch": torch.__version__}
+
+    def devices(self) -> list[str]:
+        names = ["cpu"]
+        if torch.cuda.is_available():
+            names += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        return [*names, "mps"] if torch.backends.mps.is_available() else names
+
+
+backend = _Torch("torch", _namespace)

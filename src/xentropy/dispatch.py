@@ -1,0 +1,347 @@
+"""Which backend a call belongs to: one dictionary look-up by the type of its arrays.
+
+No framework is imported that the caller has not imported: on the first sight of a type, the backends
+whose framework is already in ``sys.modules`` are asked whether it is theirs.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ._tape import record
+from ._types import Arrays, Namespace, Options
+from .errors import DTypeError, MixedBackendError, OptionError
+from .formulas.formula import Formula, value
+
+__all__ = [
+    "Backend",
+    "backend_of",
+    "describe",
+    "installed_backends",
+    "is_weak",
+    "register_backend",
+    "resolve",
+]
+
+_GROUP = "xentropy.backends"
+_GENERIC = "array_api"
+
+
+class Backend:
+    """What the library asks of a framework; an adapter overrides what its framework does otherwise.
+
+    The defaults serve namespaces of the array API standard without automatic differentiation.
+
+    Parameters
+    ----------
+    name : str
+        The name of the framework in messages.
+    xp : Namespace
+        The functions that the formulas use.
+    """
+
+    #: Whether arrays carry derivatives; where not, `value_and_grad` runs the formulas' own.
+    autodiff = False
+
+    def __init__(self, name: str, xp: Namespace) -> None:
+        self.name = name
+        self.xp = xp
+
+    def __repr__(self) -> str:
+        return f"<xentropy backend {self.name}>"
+
+    def owns(self, x: object) -> bool:
+        """Whether ``x`` is an array of this framework."""
+        raise NotImplementedError
+
+    def bind(self, x: Any) -> Backend:
+        """The backend for the type of ``x``: itself, unless it serves several families."""
+        return self
+
+    def dtype_name(self, x: Any) -> str:
+        """The dtype as NumPy spells it: ``float32``, ``bfloat16``, ``int64``."""
+        return str(x.dtype).rpartition(".")[2]
+
+    def device(self, x: Any) -> Any:
+        """Where ``x`` lies; None where it has no place yet."""
+        return getattr(x, "device", None)
+
+    def default_float(self) -> str:
+        """The dtype that lists and numbers become as predictions."""
+        return "float64"
+
+    def asarray(self, x: np.ndarray[Any, Any], like: Any | None) -> Any:
+        """A NumPy array as an array of this family, on the device of ``like``."""
+        raise NotImplementedError
+
+    def concrete(self, x: Any, *, sync: bool = False) -> np.ndarray[Any, Any] | None:
+        """The values of ``x`` where reading them costs nothing: no trace, no sync, no compute.
+
+        With ``sync`` an eager array on an accelerator is waited for and copied.
+        """
+        return None
+
+    def eager(self) -> bool:
+        """Whether this call runs now; False where a compiler reads it."""
+        return True
+
+    def index_dtype(self, x: Any) -> str:
+        """The widest signed integer dtype where ``x`` lies; index labels are compared in it."""
+        return "int64"
+
+    def accumulator(self, x: Any) -> str:
+        """The dtype for sums over examples: float64 where the device of ``x`` has it."""
+        return "float64"
+
+    def apply(self, formula: Formula, arrays: Arrays, options: Options) -> Any:
+        """Evaluate a formula so that its partials become its derivative."""
+        output = value(self.xp, formula, arrays, options)
+        record(self.xp, formula, arrays, options, output)
+        return output
+
+    def value_and_grad(
+        self, function: Callable[..., Any], primals: Arrays
+    ) -> tuple[Any, Arrays]:
+        """The framework's own derivative: of the first of the scalars that ``function`` returns.
+
+        ``function(*primals)`` returns a scalar and whatever else the caller is to get back.
+        """
+        raise NotImplementedError
+
+    def versions(self) -> dict[str, str]:
+        """What this backend stands on, for ``xentropy backends``."""
+        return {}
+
+    def devices(self) -> list[str]:
+        """The devices at hand, for ``xentropy backends``."""
+        return ["cpu"]
+
+
+_by_type: dict[type, Backend] = {}
+_loaded: dict[str, Backend] = {}
+_registered: dict[str, Backend] = {}
+_entry_points: dict[str, importlib.metadata.EntryPoint] | None = None
+
+
+def register_backend(framework: str, backend: Backend) -> None:
+    """Teach the library an array family.
+
+    A distribution can do the same without a call, by an entry point in the group
+    ``xentropy.backends`` whose name is the framework's module and whose object is the backend.
+
+    Parameters
+    ----------
+    framework : str
+        The name of the module that defines the arrays, as in ``sys.modules``.
+    backend : xentropy.dispatch.Backend
+        The adapter. It takes precedence over an installed one of the same name.
+
+    Raises
+    ------
+    OptionError
+        If ``backend`` is not a `xentropy.dispatch.Backend`.
+    """
+    if not isinstance(backend, Backend):
+        msg = f"xentropy.register_backend: `backend` must be a xentropy.dispatch.Backend.\n  backend: {type(backend).__name__}\nHint: derive your adapter from it."
+        raise OptionError(msg)
+    _registered[framework] = backend
+    _by_type.clear()
+
+
+def backend_of(x: Any) -> Backend:
+    """Return the backend that serves arrays of the type of ``x``.
+
+    Parameters
+    ----------
+    x : array
+        An array of any family.
+
+    Returns
+    -------
+    xentropy.dispatch.Backend
+        Its ``name`` and ``xp`` say what computes.
+
+    Raises
+    ------
+    DTypeError
+        If no installed backend knows the type.
+    """
+    backend = _by_type.get(type(x))
+    if backend is None:
+        backend = _by_type[type(x)] = _loaded[_find(x)]
+    return backend
+
+
+def installed_backends() -> dict[str, Callable[[], Backend]]:
+    """Return the names of all backends, with a function that loads each."""
+    loaders: dict[str, Callable[[], Backend]] = {
+        name: entry.load for name, entry in _entries().items()
+    }
+    for name, backend in _registered.items():
+        loaders[name] = lambda backend=backend: backend  # type: ignore[misc]
+    return loaders
+
+
+def is_weak(x: object) -> bool:
+    """Whether ``x`` adopts the family and device of the predictions."""
+    return isinstance(x, (bool, int, float, list, tuple, np.generic, np.ndarray))
+
+
+def describe(x: Any) -> str:
+    """Say what ``x`` is: ``float32[8, 128] torch cpu``, or the value of a number."""
+    if isinstance(x, (bool, int, float, str)) or x is None:
+        return repr(x)
+    if isinstance(x, (list, tuple)):
+        return f"{type(x).__name__} of length {len(x)}"
+    try:
+        backend = backend_of(x)
+    except DTypeError:
+        return f"{type(x).__module__}.{type(x).__qualname__}".removeprefix("builtins.")
+    shape = ", ".join("?" if n is None else str(n) for n in x.shape)
+    device = backend.device(x)
+    place = "" if device is None else f" {device}"
+    return f"{backend.dtype_name(x)}[{shape}] {backend.name}{place}"
+
+
+def resolve(call: str, given: dict[str, Any]) -> Backend:
+    """Find the backend of a call, whose first argument are the predictions.
+
+    Raises
+    ------
+    MixedBackendError
+        If the arguments belong to two families or lie on two devices.
+    DTypeError
+        If an argument is of a type that no backend knows.
+    """
+    (first, predictions), *others = given.items()
+    kind = type(predictions)
+    backend = _by_type.get(kind)
+    if backend is None or isinstance(predictions, (list, tuple, bool, int, float, np.generic)):
+        backend = _family(call, given)
+    for name, x in others:
+        if x is not None and type(x) is not kind and not (type(x) is float or type(x) is int):
+            _check_family(call, backend, given, first, name)
+    _check_devices(call, backend, given)
+    return backend
+
+
+def _family(call: str, given: dict[str, Any]) -> Backend:
+    """The backend of the predictions, or of the first strong argument where they are weak."""
+    values = [x for x in given.values() if x is not None]
+    for x in values:
+        _refuse_unknown(call, given, x)
+    strong = [x for x in values if not is_weak(x)]
+    predictions = values[0]
+    if isinstance(predictions, np.ndarray) or not is_weak(predictions):
+        return backend_of(predictions)
+    return backend_of(strong[0] if strong else np.empty(0))
+
+
+def _refuse_unknown(call: str, given: dict[str, Any], x: Any) -> None:
+    name = next(k for k, v in given.items() if v is x)
+    if isinstance(x, np.ma.MaskedArray):
+        raise DTypeError(
+            message(
+                call,
+                f"`{name}` is a masked array, whose mask would be lost.",
+                {name: x},
+                hint=f"pass {name}.data with where=~{name}.mask.",
+            )
+        )
+    if isinstance(x, (list, tuple, bool, int, float, np.generic)):
+        return
+    try:
+        backend_of(x)
+    except DTypeError as error:
+        raise DTypeError(
+            message(
+                call,
+                f"`{name}` is of a type that no backend knows.",
+                {name: x},
+                hint=f"{str(error).partition('Hint: ')[2]}",
+            )
+        ) from None
+
+
+def _check_family(
+    call: str, backend: Backend, given: dict[str, Any], first: str, name: str
+) -> None:
+    x = given[name]
+    _refuse_unknown(call, given, x)
+    if is_weak(x) and not isinstance(x, np.ndarray):
+        return
+    other = backend_of(x)
+    if other is backend or isinstance(x, np.ndarray):
+        return
+    raise MixedBackendError(
+        message(
+            call,
+            f"`{name}` must be of the family of `{first}`, {backend.name}.",
+            {first: given[first], name: x},
+            hint="convert one of them; only numbers, lists and NumPy arrays follow the predictions.",
+        )
+    )
+
+
+def _check_devices(call: str, backend: Backend, given: dict[str, Any]) -> None:
+    home: tuple[str, Any] | None = None
+    for name, x in given.items():
+        if x is None or is_weak(x):
+            continue
+        device = backend.device(x)
+        if device is None or (x.ndim == 0 and str(device) == "cpu"):
+            continue
+        if home is None:
+            home = name, device
+        elif device != home[1]:
+            raise MixedBackendError(
+                message(
+                    call,
+                    f"`{name}` must lie on the device of `{home[0]}`, {home[1]}.",
+                    {home[0]: given[home[0]], name: x},
+                    hint="move one of them.",
+                )
+            )
+
+
+def message(call: str, rule: str, arrays: dict[str, Any], hint: str = "") -> str:
+    """The three parts of an error: the rule, what came, what to do."""
+    lines = [f"xentropy.{call}: {rule}"]
+    lines += [f"  {name}: {describe(x)}" for name, x in arrays.items()]
+    return "\n".join([*lines, f"Hint: {hint}"] if hint else lines)
+
+
+def _entries() -> dict[str, importlib.metadata.EntryPoint]:
+    global _entry_points  # noqa: PLW0603 - read once, on the first miss: it takes 2.5 ms
+    if _entry_points is None:
+        _entry_points = {e.name: e for e in importlib.metadata.entry_points(group=_GROUP)}
+    return _entry_points
+
+
+def _find(x: Any) -> str:
+    """Ask the backends whose frameworks are loaded, the generic one last; returns a key of `_loaded`."""
+    names = {**_registered, **_entries()}
+    for name in sorted(names, key=lambda n: n == _GENERIC):
+        if name != _GENERIC and name not in sys.modules:
+            continue
+        backend = _registered[name] if name in _registered else _entries()[name].load()
+        if backend.owns(x):
+            found = backend.bind(x)
+            _loaded[found.name] = found
+            return found.name
+    kind = type(x)
+    msg = (
+        f"xentropy: no backend knows {kind.__module__}.{kind.__qualname__}.\n"
+        f"Hint: pass an array of one of: {', '.join(sorted(names))}."
+    )
+    raise DTypeError(msg)
+
+
+# torch.compile may be the first to see a tensor: it is to take the answer, not to trace the search,
+# and it can take a string. This is what torch.compiler.assume_constant_result sets, without importing torch.
+_find._dynamo_marked_constant = True  # type: ignore[attr-defined]

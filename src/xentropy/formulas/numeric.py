@@ -1,0 +1,146 @@
+"""Elementary functions and error-free transformations that keep every digit."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from xentropy._types import Namespace
+
+__all__ = [
+    "Logistic",
+    "exact_log1p",
+    "exp_difference",
+    "log_cosh",
+    "logistic",
+    "over",
+    "smooth",
+    "smooth_binary",
+    "times",
+]
+
+
+def times(xp: Namespace, factor: Any, x: Any) -> Any:
+    """``factor * x`` with ``0 * inf = 0``, as in ``0 log 0 = 0``."""
+    return xp.where(factor == 0, 0.0, factor * x)
+
+
+def over(xp: Namespace, a: Any, b: Any) -> Any:
+    """``a / b`` with ``0 / 0 = 0``."""
+    nothing = a == 0
+    return xp.where(nothing, 0.0, a / xp.where(nothing, 1.0, b))
+
+
+def smooth(xp: Namespace, x: Any, t: Any, smoothing: Any, axis: int, class_mask: Any = None) -> Any:
+    """The labels after smoothing: ``(1 - s) t + s / C``, ``C`` counting the classes kept."""
+    if smoothing is None:
+        return t
+    one = xp.ones_like(x) if class_mask is None else xp.where(class_mask, xp.ones_like(x), 0.0)
+    return (1.0 - smoothing) * t + smoothing * one / xp.sum(one, axis=axis, keepdims=True)
+
+
+def smooth_binary(t: Any, smoothing: Any) -> Any:
+    """Binary labels after smoothing: ``(1 - s) t + s / 2``."""
+    return t if smoothing is None else (1.0 - smoothing) * t + smoothing / 2.0
+
+
+def exact_log1p(xp: Namespace, x: Any) -> Any:
+    """``log(1 + x)`` for namespaces whose own is off by more than `log` is.
+
+    The rounding of ``1 + x`` is put back to first order. TensorFlow's own is off by 3.3 ulp, XLA's by 2.2 in float32 and by
+    125 in float64 near -1; this by half an ulp more than their ``log``.
+    """
+    u = 1.0 + x
+    log = xp.log(u)
+    inside = xp.isfinite(log)
+    return xp.where(inside, log + (x - (u - 1.0)) / xp.where(inside, u, 1.0), log)
+
+
+def _two_difference(xp: Namespace, a: Any, b: Any) -> tuple[Any, Any]:
+    """``a - b`` and what its rounding lost; 0 where the difference is infinite.
+
+    Knuth, The Art of Computer Programming 2, section 4.2.2, theorem B.
+    """
+    d = a - b
+    b_virtual = d - a
+    lost = (a - (d - b_virtual)) - (b + b_virtual)
+    return d, xp.where(xp.isfinite(d), lost, 0.0)
+
+
+def _split(x: Any, bits: float) -> tuple[Any, Any]:
+    """Split into two halves of the mantissa (Dekker, Numer. Math. 18, 1971)."""
+    c = x * bits
+    high = c - (c - x)
+    return high, x - high
+
+
+def _quotient(xp: Namespace, a: Any, b: Any, dtype: str) -> tuple[Any, Any]:
+    """``a / b`` for a scalar ``b``, and what its rounding lost."""
+    bits = 4097.0 if dtype == "float32" else 134217729.0
+    q = a / b
+    q_high, q_low = _split(q, bits)
+    b_high, b_low = _split(b, bits)
+    product = q * b
+    error = ((q_high * b_high - product) + q_high * b_low + q_low * b_high) + q_low * b_low
+    lost = ((a - product) - error) / b
+    return q, xp.where(xp.isfinite(q) & xp.isfinite(lost), lost, 0.0)
+
+
+def exp_difference(
+    xp: Namespace, x: Any, top: Any, temperature: Any, dtype: str
+) -> tuple[Any, Any]:
+    """``z = (x - top) / temperature`` and ``exp(z)``, the roundings of ``z`` put back.
+
+    Without the remainder ``exp`` is off by ``|z| / 2`` ulp: 20 for a row that is confident by 40 nats.
+    """
+    z, lost = _two_difference(xp, x, top)
+    if temperature is not None:
+        z, more = _quotient(xp, z, temperature, dtype)
+        lost = lost / temperature + more
+    e = xp.exp(z)
+    return z, e + e * lost
+
+
+class Logistic(NamedTuple):
+    """``sigmoid(x)``, ``sigmoid(-x)``, ``softplus(x)`` and ``softplus(-x)``."""
+
+    p: Any
+    q: Any
+    softplus: Any
+    softplus_neg: Any
+
+
+def logistic(xp: Namespace, x: Any) -> Logistic:
+    """The logistic function and its logarithms, each to its last digits on both sides.
+
+    `where` instead of ``abs`` keeps the second derivative right at 0.
+    """
+    positive = x >= 0
+    e = xp.exp(xp.where(positive, -x, x))
+    large, small = 1.0 / (1.0 + e), e / (1.0 + e)
+    rest = xp.log1p(e)
+    return Logistic(
+        p=xp.where(positive, large, small),
+        q=xp.where(positive, small, large),
+        softplus=xp.where(positive, x + rest, rest),
+        softplus_neg=xp.where(positive, rest, rest - x),
+    )
+
+
+_SINH_TERMS = tuple(1.0 / math.factorial(k) for k in range(19, 1, -2))
+_LOG2_HIGH = 0.693145751953125  # log 2 to 16 bits, so that |x| - high is exact near 1
+_LOG2_LOW = math.log(2.0) - _LOG2_HIGH
+
+
+def log_cosh(xp: Namespace, x: Any) -> Any:
+    """``log(cosh(x))``: ``log1p(2 sinh(x / 2)^2)`` near 0, ``|x| - log 2 + log1p(exp(-2 |x|))`` beyond 1."""
+    a = xp.abs(x)
+    near = a < 1.0
+    half = xp.where(near, a, 0.0) / 2.0
+    square = half * half
+    series = square * 0.0 + _SINH_TERMS[0]
+    for term in _SINH_TERMS[1:]:
+        series = series * square + term
+    sinh = half + half * (square * series)
+    far = ((a - _LOG2_HIGH) - _LOG2_LOW) + xp.log1p(xp.exp(-2.0 * a))
+    return xp.where(near, xp.log1p(2.0 * sinh * sinh), far)

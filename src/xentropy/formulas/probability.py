@@ -1,0 +1,97 @@
+"""Cross-entropies of probabilities that the caller has already computed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from xentropy._types import Namespace
+
+from .numeric import over, smooth, smooth_binary, times
+from .weighting import weighted
+
+__all__ = ["binary", "categorical_dense", "categorical_index"]
+
+
+def _binary(xp: Namespace, x: Any, t: Any, *, smoothing: Any, dtype: str) -> Any:
+    """``-t log p - (1 - t) log(1 - p)``."""
+    t = smooth_binary(t, smoothing)
+    return times(xp, t, 0.0 - xp.log(x)) + times(xp, 1.0 - t, 0.0 - xp.log1p(-x))
+
+
+def _binary_partials(
+    xp: Namespace, wrt: tuple[str, ...], x: Any, t: Any, *, smoothing: Any, dtype: str
+) -> dict[str, Any]:
+    t = smooth_binary(t, smoothing)
+    found: dict[str, Any] = {}
+    if "x" in wrt:
+        found["x"] = over(xp, 1.0 - t, 1.0 - x) - over(xp, t, x)
+    if "t" in wrt:
+        slope = xp.log1p(-x) - xp.log(x)
+        found["t"] = slope if smoothing is None else (1.0 - smoothing) * slope
+    return found
+
+
+def _coefficients(
+    xp: Namespace, x: Any, t: Any, class_weight: Any, axis: int, smoothing: Any
+) -> Any:
+    t = smooth(xp, x, t, smoothing, axis)
+    return t if class_weight is None else class_weight * t
+
+
+def _categorical(
+    xp: Namespace,
+    x: Any,
+    t: Any,
+    *,
+    axis: int,
+    dtype: str,
+    class_weight: Any,
+    smoothing: Any,
+    invalid: Any = None,
+) -> Any:
+    """``-sum_c w_c t_c log p_c``."""
+    b = _coefficients(xp, x, t, class_weight, axis, smoothing)
+    loss = xp.sum(times(xp, b, 0.0 - xp.log(x)), axis=axis, keepdims=True)
+    return loss if invalid is None else xp.where(invalid, math.nan, loss)
+
+
+def _categorical_partials(
+    xp: Namespace,
+    wrt: tuple[str, ...],
+    x: Any,
+    t: Any,
+    *,
+    axis: int,
+    dtype: str,
+    class_weight: Any,
+    smoothing: Any,
+    invalid: Any = None,
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if "x" in wrt:
+        g = 0.0 - over(xp, _coefficients(xp, x, t, class_weight, axis, smoothing), x)
+        found["x"] = g if invalid is None else xp.where(invalid, math.nan, g)
+    if "t" in wrt:
+        slope = 0.0 - xp.log(x)
+        slope = slope if class_weight is None else times(xp, class_weight, slope)
+        found["t"] = slope if smoothing is None else (1.0 - smoothing) * slope
+    if "class_weight" in wrt:
+        found["class_weight"] = times(xp, smooth(xp, x, t, smoothing, axis), 0.0 - xp.log(x))
+    return found
+
+
+binary = weighted(
+    "binary_cross_entropy", _binary, _binary_partials, prediction="probs", reduces="none"
+)
+categorical_dense, categorical_index = (
+    weighted(
+        f"categorical_cross_entropy_{kind}",
+        _categorical,
+        _categorical_partials,
+        prediction="probs",
+        index=kind == "index",
+        classes=("class_weight",),
+    )
+    for kind in ("dense", "index")
+)

@@ -1,0 +1,144 @@
+"""The weight of each example, and the sum and the mean over examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xentropy._types import Namespace
+
+from .formula import Formula
+from .weighting import weighted
+
+__all__ = ["class_weights", "class_weights_index", "example_weights", "mean", "total"]
+
+
+def _class_weights(
+    xp: Namespace, x: Any, t: Any, *, class_weight: Any, axis: int, dtype: str, **_: Any
+) -> Any:
+    """``sum_c w_c t_c`` of the unsmoothed labels; the prediction gives the shape."""
+    zero = xp.astype(xp.zeros_like(x), getattr(xp, dtype))
+    return xp.sum(class_weight * t + zero, axis=axis, keepdims=True)
+
+
+def _class_weights_partials(
+    xp: Namespace, wrt: tuple[str, ...], x: Any, t: Any, *, class_weight: Any, dtype: str, **_: Any
+) -> dict[str, Any]:
+    zero = xp.astype(xp.zeros_like(x), getattr(xp, dtype))
+    found = {"t": class_weight + zero, "class_weight": t + zero}
+    return {name: found[name] for name in wrt}
+
+
+class_weights, class_weights_index = (
+    weighted(
+        f"class_weights{suffix}",
+        _class_weights,
+        _class_weights_partials,
+        prediction="logits",
+        prediction_role="constant",
+        index=bool(suffix),
+        classes=("class_weight",),
+    )
+    for suffix in ("", "_index")
+)
+
+
+def _example_weights(
+    xp: Namespace, *, losses: Any, sample_weight: Any, keep: Any, dtype: str
+) -> Any:
+    weight = xp.ones_like(losses)
+    weight = weight if sample_weight is None else sample_weight * weight
+    return weight if keep is None else xp.where(keep, weight, 0.0)
+
+
+def _example_weights_partials(
+    xp: Namespace,
+    wrt: tuple[str, ...],
+    *,
+    losses: Any,
+    sample_weight: Any,
+    keep: Any,
+    dtype: str,
+) -> dict[str, Any]:
+    one = xp.ones_like(losses)
+    found = {
+        "losses": xp.zeros_like(losses),
+        "sample_weight": one if keep is None else xp.where(keep, one, 0.0),
+    }
+    return {name: found[name] for name in wrt}
+
+
+# The losses give the shape; nothing flows back to them.
+example_weights = Formula(
+    "example_weights",
+    {"losses": "constant", "sample_weight": "examples", "keep": "constant"},
+    "none",
+    _example_weights,
+    _example_weights_partials,
+)
+
+
+def _sum(xp: Namespace, x: Any) -> Any:
+    return xp.sum(x, axis=None, keepdims=False) if x.ndim else x
+
+
+def _total(xp: Namespace, *, losses: Any, dtype: str, result: str) -> Any:
+    return xp.astype(_sum(xp, losses), getattr(xp, result))
+
+
+def _total_partials(
+    xp: Namespace, wrt: tuple[str, ...], *, losses: Any, dtype: str, result: str
+) -> dict[str, Any]:
+    return {"losses": xp.ones_like(losses)}
+
+
+total = Formula("sum", {"losses": "examples"}, "all", _total, _total_partials)
+
+
+def _mean_parts(
+    xp: Namespace, losses: Any, weights: Any, denominator: Any
+) -> tuple[Any, Any, Any]:
+    """The sum, the denominator, and whether they are 0 / 0; the denominator is 1 there."""
+    if denominator is None:
+        denominator = _sum(xp, xp.ones_like(losses) if weights is None else weights)
+    numerator = _sum(xp, losses)
+    empty = (denominator == 0) & (numerator == 0)
+    return numerator, xp.where(empty, 1.0, denominator), empty
+
+
+def _mean(
+    xp: Namespace, *, losses: Any, weights: Any, denominator: Any, dtype: str, result: str
+) -> Any:
+    numerator, denominator, _ = _mean_parts(xp, losses, weights, denominator)
+    return xp.astype(numerator / denominator, getattr(xp, result))
+
+
+def _mean_partials(
+    xp: Namespace,
+    wrt: tuple[str, ...],
+    *,
+    losses: Any,
+    weights: Any,
+    denominator: Any,
+    dtype: str,
+    result: str,
+) -> dict[str, Any]:
+    numerator, denominator, empty = _mean_parts(xp, losses, weights, denominator)
+    each = xp.where(empty, 0.0, 1.0 / denominator)
+    fall = xp.where(empty, 0.0, -(numerator / denominator) / denominator)
+    found: dict[str, Any] = {}
+    if "losses" in wrt:
+        found["losses"] = each * xp.ones_like(losses)
+    if "weights" in wrt:
+        found["weights"] = fall * xp.ones_like(weights)
+    if "denominator" in wrt:
+        found["denominator"] = fall
+    return found
+
+
+mean = Formula(
+    "mean",
+    {"losses": "examples", "weights": "examples", "denominator": "examples"},
+    "all",
+    _mean,
+    _mean_partials,
+)

@@ -1,0 +1,60 @@
+"""Losses of the error ``e = prediction - target``, elementwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from xentropy._types import Namespace
+
+from .formula import Formula
+from .numeric import log_cosh as log_cosh_of
+from .weighting import weighted
+
+__all__ = ["absolute_error", "huber", "log_cosh", "smooth_l1", "squared_error"]
+
+
+def _of_error(
+    name: str, value: Callable[..., Any], slope: Callable[..., Any], *parameters: str
+) -> Formula:
+    """The formula ``value(e)`` with derivative ``slope(e)``; the parameters are numbers."""
+
+    def loss(xp: Namespace, x: Any, t: Any, **options: Any) -> Any:
+        return value(xp, x - t, *(options[k] for k in parameters))
+
+    def partials(
+        xp: Namespace, wrt: tuple[str, ...], x: Any, t: Any, **options: Any
+    ) -> dict[str, Any]:
+        derivative = slope(xp, x - t, *(options[k] for k in parameters))
+        return {k: derivative if k == "x" else -derivative for k in wrt}
+
+    return weighted(
+        name, loss, partials, prediction="predictions", labels="targets", reduces="none"
+    )
+
+
+def _huber(xp: Namespace, e: Any, delta: Any) -> Any:
+    a = xp.abs(e)
+    return xp.where(a <= delta, 0.5 * (e * e), delta * (a - 0.5 * delta))
+
+
+def _huber_slope(xp: Namespace, e: Any, delta: Any) -> Any:
+    return xp.where(xp.abs(e) <= delta, e, delta * xp.sign(e))
+
+
+def _smooth_l1(xp: Namespace, e: Any, beta: Any) -> Any:
+    a = xp.abs(e)
+    return xp.where(a < beta, 0.5 * (e * e) / beta, a - 0.5 * beta)
+
+
+def _smooth_l1_slope(xp: Namespace, e: Any, beta: Any) -> Any:
+    return xp.where(xp.abs(e) < beta, e / beta, xp.sign(e))
+
+
+squared_error = _of_error("squared_error", lambda xp, e: e * e, lambda xp, e: 2.0 * e)
+absolute_error = _of_error(
+    "absolute_error", lambda xp, e: xp.abs(e), lambda xp, e: xp.sign(e)
+)
+log_cosh = _of_error("log_cosh", log_cosh_of, lambda xp, e: xp.tanh(e))
+huber = _of_error("huber", _huber, _huber_slope, "delta")
+smooth_l1 = _of_error("smooth_l1", _smooth_l1, _smooth_l1_slope, "beta")

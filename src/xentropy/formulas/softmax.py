@@ -1,0 +1,263 @@
+"""Losses of a softmax: value and gradient from the statistics of each row.
+
+Every one is ``sum_c b_c f_c`` with ``b`` the weighted labels, and its gradient is
+``p_c (sum_k a_k - a_c) - a_c (1 - p_c)`` for some ``a``. No digit of ``1 - p`` is lost, because the
+largest term stays out of the sum of exponentials.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from xentropy._types import Namespace
+
+from .formula import Formula
+from .numeric import exp_difference, smooth, times
+from .weighting import weighted
+
+__all__ = [
+    "cross_entropy_dense",
+    "cross_entropy_index",
+    "focal_dense",
+    "focal_index",
+    "kl_divergence",
+    "log_softmax",
+    "logsumexp",
+    "poly_dense",
+    "poly_index",
+]
+
+
+class _Rows(NamedTuple):
+    """What the losses need of each row, reduced axes kept as length 1."""
+
+    top: Any  # the maximum; NaN where the row has no softmax
+    z: Any  # (x - top) / temperature
+    e: Any  # exp(z), 1 at the maximum
+    rest: Any  # the sum of e without one maximum
+    log_rest: Any  # log1p(rest): logsumexp - top
+
+    @property
+    def p(self) -> Any:
+        return self.e / (1.0 + self.rest)
+
+    @property
+    def q(self) -> Any:
+        """``1 - p`` from the other terms."""
+        return ((1.0 - self.e) + self.rest) / (1.0 + self.rest)
+
+    @property
+    def surprise(self) -> Any:
+        """``-log p``: two terms of one sign."""
+        return self.log_rest - self.z
+
+    @property
+    def lse(self) -> Any:
+        return self.top + self.log_rest
+
+
+def _rows(
+    xp: Namespace,
+    x: Any,
+    *,
+    axis: int,
+    dtype: str,
+    class_mask: Any = None,
+    invalid: Any = None,
+    temperature: Any = None,
+) -> _Rows:
+    if class_mask is not None:
+        x = xp.where(class_mask, x, -math.inf)
+    top = xp.stop_gradient(xp.max(x, axis=axis, keepdims=True))
+    usable = xp.isfinite(top) if invalid is None else xp.isfinite(top) & ~invalid
+    top = xp.where(usable, top, math.nan)
+    z, e = exp_difference(xp, x, top, temperature, dtype)
+    peak = x == top
+    ties = xp.sum(xp.astype(peak, x.dtype), axis=axis, keepdims=True)
+    # e - 1 is 0 at a maximum, and keeps its derivative.
+    rest = xp.sum(xp.where(peak, e - 1.0, e), axis=axis, keepdims=True) + (ties - 1.0)
+    return _Rows(top, z, e, rest, xp.log1p(rest))
+
+
+def _product(factor: Any, x: Any) -> Any:
+    return x if factor is None else factor * x
+
+
+def _loss(xp: Namespace, rows: _Rows, terms: Any, axis: int) -> Any:
+    """The sum of the terms of each row; NaN where the row has no softmax."""
+    return xp.sum(terms, axis=axis, keepdims=True) + (rows.top - rows.top)
+
+
+def _gradient(xp: Namespace, rows: _Rows, a: Any, axis: int) -> Any:
+    """``p_c (sum_k a_k - a_c) - a_c (1 - p_c)``."""
+    a = a + xp.zeros_like(rows.e)  # one entry a class, also where the labels are broadcast
+    return rows.p * (xp.sum(a, axis=axis, keepdims=True) - a) - a * rows.q
+
+
+def _surprise(xp: Namespace, rows: _Rows) -> tuple[Any, Any]:
+    return rows.surprise, None
+
+
+def _poly(xp: Namespace, rows: _Rows, epsilon: Any) -> tuple[Any, Any]:
+    """Poly-1 (Leng et al., ICLR 2022): ``-log p + epsilon (1 - p)``."""
+    return rows.surprise + epsilon * rows.q, 1.0 + epsilon * rows.p
+
+
+def _focal(xp: Namespace, rows: _Rows, gamma: Any) -> tuple[Any, Any]:
+    """Focal loss (Lin et al., ICCV 2017): ``(1 - p)^gamma (-log p)``."""
+    q = rows.q
+    power = xp.pow(q, gamma)
+    # -log(p) / q tends to 1 where q underflows: no negative power, finite at any confidence.
+    ratio = times(xp, rows.p, rows.surprise) / xp.where(q == 0, 1.0, q)
+    ratio = xp.where(q == 0, 1.0, ratio)
+    return times(xp, power, rows.surprise), power * (1.0 + gamma * ratio)
+
+
+def _family(
+    name: str, cost: Callable[..., tuple[Any, Any]], parameter: str | None = None
+) -> tuple[Formula, Formula]:
+    """The loss ``sum_c w_c t_c f_c`` for dense and for index labels.
+
+    ``cost`` gives ``f`` and the ``a`` of ``df_c = a_c (dlse - dx_c)``, None for 1.
+    """
+
+    def prepare(xp: Namespace, x: Any, t: Any, **rest: Any) -> tuple[_Rows, Any, Any, Any]:
+        axis, class_mask = rest["axis"], rest["class_mask"]
+        rows = _rows(
+            xp,
+            x,
+            axis=axis,
+            dtype=rest["dtype"],
+            class_mask=class_mask,
+            invalid=rest.get("invalid"),
+        )
+        f, a = cost(xp, rows, *([rest[parameter]] if parameter else []))
+        return rows, smooth(xp, x, t, rest["smoothing"], axis, class_mask), f, a
+
+    def value(xp: Namespace, x: Any, t: Any, **rest: Any) -> Any:
+        rows, t, f, _ = prepare(xp, x, t, **rest)
+        loss = _loss(xp, rows, times(xp, _product(rest["class_weight"], t), f), rest["axis"])
+        z_loss = rest["z_loss"]
+        return loss if z_loss is None else loss + z_loss * (rows.lse * rows.lse)
+
+    def partials(
+        xp: Namespace, wrt: tuple[str, ...], x: Any, t: Any, **rest: Any
+    ) -> dict[str, Any]:
+        rows, t, f, a = prepare(xp, x, t, **rest)
+        weight, smoothing, z_loss = rest["class_weight"], rest["smoothing"], rest["z_loss"]
+        found: dict[str, Any] = {}
+        if "x" in wrt:
+            g = _gradient(xp, rows, _product(a, _product(weight, t)), rest["axis"])
+            if z_loss is not None:
+                g = g + (2.0 * z_loss * rows.lse) * rows.p
+            mask = rest["class_mask"]
+            found["x"] = g if mask is None else xp.where(mask, g, 0.0)
+        if "t" in wrt:
+            slope = f if weight is None else times(xp, weight, f)
+            found["t"] = slope if smoothing is None else (1.0 - smoothing) * slope
+        if "class_weight" in wrt:
+            found["class_weight"] = times(xp, t, f)
+        return found
+
+    dense, index = (
+        weighted(
+            f"{name}_{kind}",
+            value,
+            partials,
+            prediction="logits",
+            index=kind == "index",
+            classes=("class_weight",),
+            constants=("class_mask",),
+        )
+        for kind in ("dense", "index")
+    )
+    return dense, index
+
+
+def _divergence(
+    xp: Namespace, x: Any, t: Any, *, axis: int, dtype: str, temperature: Any
+) -> Any:
+    rows = _rows(xp, x, axis=axis, dtype=dtype, temperature=temperature)
+    loss = _loss(xp, rows, times(xp, t, xp.log(t) + rows.surprise), axis)
+    return loss if temperature is None else temperature * temperature * loss
+
+
+def _divergence_partials(
+    xp: Namespace,
+    wrt: tuple[str, ...],
+    x: Any,
+    t: Any,
+    *,
+    axis: int,
+    dtype: str,
+    temperature: Any,
+) -> dict[str, Any]:
+    rows = _rows(xp, x, axis=axis, dtype=dtype, temperature=temperature)
+    found: dict[str, Any] = {}
+    if "x" in wrt:
+        found["x"] = _product(temperature, _gradient(xp, rows, t, axis))
+    if "t" in wrt:
+        slope = xp.log(t) + rows.surprise + 1.0
+        found["t"] = slope if temperature is None else temperature * temperature * slope
+    return found
+
+
+def _logsumexp(
+    xp: Namespace, *, x: Any, class_mask: Any, axis: int, dtype: str, keepdims: bool
+) -> Any:
+    rows = _rows(xp, x, axis=axis, dtype=dtype, class_mask=class_mask)
+    kept = x if class_mask is None else xp.where(class_mask, x, -math.inf)
+    top = xp.max(kept, axis=axis, keepdims=True)
+    return xp.where(xp.isinf(top), top, rows.lse)
+
+
+def _logsumexp_partials(
+    xp: Namespace,
+    wrt: tuple[str, ...],
+    *,
+    x: Any,
+    class_mask: Any,
+    axis: int,
+    dtype: str,
+    keepdims: bool,
+) -> dict[str, Any]:
+    p = _rows(xp, x, axis=axis, dtype=dtype, class_mask=class_mask).p
+    return {"x": p if class_mask is None else xp.where(class_mask, p, 0.0)}
+
+
+def _log_softmax(xp: Namespace, *, x: Any, class_mask: Any, axis: int, dtype: str) -> Any:
+    return 0.0 - _rows(xp, x, axis=axis, dtype=dtype, class_mask=class_mask).surprise
+
+
+def _log_softmax_partials(
+    xp: Namespace, wrt: tuple[str, ...], *, x: Any, class_mask: Any, axis: int, dtype: str
+) -> dict[str, Any]:
+    p = _rows(xp, x, axis=axis, dtype=dtype, class_mask=class_mask).p
+    if class_mask is None:
+        return {"x": (xp.ones_like(p), p)}
+    return {"x": (xp.where(class_mask, xp.ones_like(p), 0.0), xp.where(class_mask, p, 0.0))}
+
+
+cross_entropy_dense, cross_entropy_index = _family("cross_entropy", _surprise)
+poly_dense, poly_index = _family("poly", _poly, "epsilon")
+focal_dense, focal_index = _family("softmax_focal", _focal, "gamma")
+kl_divergence = weighted(
+    "kl_divergence", _divergence, _divergence_partials, prediction="logits"
+)
+logsumexp = Formula(
+    "logsumexp",
+    {"x": "elements", "class_mask": "constant"},
+    "axis",
+    _logsumexp,
+    _logsumexp_partials,
+)
+log_softmax = Formula(
+    "log_softmax",
+    {"x": "elements", "class_mask": "constant"},
+    "none",
+    _log_softmax,
+    _log_softmax_partials,
+    coupled=True,
+)

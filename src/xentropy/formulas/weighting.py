@@ -1,0 +1,91 @@
+"""Index labels, sample weights and masks: what every formula has in common, written around it once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from xentropy._types import Namespace
+
+from .formula import Formula, Role, along
+
+__all__ = ["weighted"]
+
+
+def weighted(
+    name: str,
+    value: Callable[..., Any],
+    partials: Callable[..., dict[str, Any]],
+    *,
+    prediction: str,
+    labels: str = "labels",
+    index: bool = False,
+    reduces: Literal["axis", "none"] = "axis",
+    classes: tuple[str, ...] = (),
+    constants: tuple[str, ...] = (),
+    prediction_role: Role = "elements",
+) -> Formula:
+    """Make the formula ``sample_weight * value``, exactly 0 for the examples that are left out.
+
+    ``value(xp, x, t, **rest)`` and ``partials(xp, wrt, x, t, **rest)`` see neither weights nor masks;
+    with ``index`` they see index labels as a one-hot ``t``, and in ``invalid`` which rows to poison.
+    """
+    roles: dict[str, Role] = {prediction: prediction_role}
+    roles[labels] = "constant" if index else "elements"
+    roles |= dict.fromkeys(classes, "classes") | dict.fromkeys(constants, "constant")
+    roles |= {"sample_weight": "examples", "keep": "constant"}
+    rename = {prediction: "x", labels: "t"}
+
+    def prepare(xp: Namespace, arrays: dict[str, Any], active: Any) -> dict[str, Any]:
+        """Rename, hide what is left out, and turn indices into one-hot rows."""
+        arrays = {rename.get(k, k): v for k, v in arrays.items()}
+        if active is not None:
+            arrays["x"] = xp.where(active, arrays["x"], 0)
+            arrays["t"] = xp.where(active, arrays["t"], 0)
+        if index:
+            arrays |= _one_hot(xp, **arrays)
+        return arrays
+
+    def weighted_value(xp: Namespace, *, sample_weight: Any, keep: Any, **arrays: Any) -> Any:
+        active = _active(sample_weight, keep)
+        losses = value(xp, **prepare(xp, arrays, active))
+        return _scale(xp, losses, sample_weight, active)
+
+    def weighted_partials(
+        xp: Namespace, wrt: tuple[str, ...], *, sample_weight: Any, keep: Any, **arrays: Any
+    ) -> Mapping[str, Any]:
+        active = _active(sample_weight, keep)
+        inner = tuple(rename.get(name, name) for name in wrt if name != "sample_weight")
+        result: dict[str, Any] = {}
+        if inner:
+            found = partials(xp, inner, **prepare(xp, arrays, active))
+            scaled = {k: _scale(xp, found[k], sample_weight, active) for k in inner}
+            result = {name: scaled[rename.get(name, name)] for name in wrt if name != "sample_weight"}
+        if "sample_weight" in wrt:
+            losses = value(xp, **prepare(xp, arrays, keep))
+            hidden = (sample_weight == 0) & ~xp.isfinite(losses)
+            result["sample_weight"] = _scale(xp, xp.where(hidden, 0.0, losses), None, keep)
+        return result
+
+    return Formula(name, roles, reduces, weighted_value, weighted_partials)
+
+
+def _active(sample_weight: Any, keep: Any) -> Any:
+    if sample_weight is None:
+        return keep
+    return sample_weight != 0 if keep is None else keep & (sample_weight != 0)
+
+
+def _scale(xp: Namespace, x: Any, sample_weight: Any, active: Any) -> Any:
+    if sample_weight is not None:
+        x = sample_weight * x
+    return x if active is None else xp.where(active, x, 0.0)
+
+
+def _one_hot(
+    xp: Namespace, x: Any, t: Any, *, axis: int, dtype: str, **_: Any
+) -> dict[str, Any]:
+    n = xp.size(x, axis)
+    classes = xp.reshape(xp.class_range(t, n), along(axis, x.ndim))
+    one_hot = xp.astype(t == classes, getattr(xp, dtype))
+    return {"t": one_hot, "invalid": (t < 0) | (t >= n)}

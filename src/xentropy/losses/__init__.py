@@ -1,0 +1,1 @@
+"""The public losses: signature, docstring, and the way to the result; no mathematics."""

@@ -1,0 +1,111 @@
+"""From per-example losses to what the caller asked for."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .dispatch import backend_of
+from .formulas import reduction as formulas
+from .validation import Call
+
+__all__ = ["Mean", "reduce"]
+
+
+class Mean(NamedTuple):
+    """A sum and the weight that it is to be divided by, to be added up over parts of a batch.
+
+    It is a tuple of two 0-d arrays, so that it passes through ``jit``, ``vmap`` and ``tf.function``.
+    ``a + b`` and the built-in ``sum`` add field by field.
+
+    Parameters
+    ----------
+    total : 0-d array
+        The sum of the weighted losses in nats; float64 where the device has it.
+    weight : 0-d array
+        The sum of the weights.
+
+    Examples
+    --------
+    >>> import numpy as np, xentropy
+    >>> parts = [xentropy.squared_error(x, 0.0, reduction="partial") for x in np.eye(2)]
+    >>> float(sum(parts).value())
+    0.5
+    """
+
+    total: Any
+    weight: Any
+
+    def __add__(self, other: Any) -> Any:
+        if not isinstance(other, Mean):
+            return NotImplemented
+        return type(self)(self.total + other.total, self.weight + other.weight)
+
+    def __radd__(self, other: Any) -> Any:
+        # The built-in sum starts from 0.
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
+    def sum(self) -> Any:
+        """Add up fields that hold one entry a part, as ``vmap`` returns them."""
+        xp = backend_of(self.total).xp
+        fields = (xp.sum(x, axis=None, keepdims=False) if x.ndim else x for x in self)
+        return type(self)(*fields)
+
+    def value(self) -> Any:
+        """Return ``total / weight`` in the dtype of the losses; 0 / 0 is 0."""
+        return self._quotient(self._result())
+
+    def perplexity(self) -> Any:
+        """Return ``exp(total / weight)``, the exponential taken before rounding to that dtype."""
+        backend = backend_of(self.total)
+        exact = backend.xp.exp(self._quotient(backend.dtype_name(self.total)))
+        return backend.xp.astype(exact, getattr(backend.xp, self._result()))
+
+    def _quotient(self, result: str) -> Any:
+        backend = backend_of(self.total)
+        options = {"dtype": backend.dtype_name(self.total), "result": result}
+        return backend.apply(formulas.mean, (self.total, None, self.weight), options)
+
+    def _result(self) -> str:
+        return backend_of(self.total).dtype_name(self.total)
+
+
+class _Float32Mean(Mean):
+    """A `Mean` of float32 losses that are summed in float64."""
+
+    __slots__ = ()
+
+    def _result(self) -> str:
+        return "float32"
+
+
+_Float32Mean.__name__ = _Float32Mean.__qualname__ = "Mean"
+
+
+def reduce(call: Call, losses: Any) -> Any:
+    """Reduce the losses of a checked call as its caller asked."""
+    if call.reduction == "none":
+        return losses
+    accumulate = call.backend.accumulator(losses)
+    options = {"dtype": accumulate, "result": call.dtype}
+    if call.reduction == "sum":
+        return call.backend.apply(formulas.total, (losses,), options)
+    if call.reduction == "mean":
+        weights = _weights(call, losses) if call.denominator is None else None
+        return call.backend.apply(formulas.mean, (losses, weights, call.denominator), options)
+    weights = _weights(call, losses)
+    options["result"] = accumulate
+    total = call.backend.apply(formulas.total, (losses,), options)
+    ones = call.backend.xp.ones_like(losses) if weights is None else weights
+    weight = call.backend.apply(formulas.total, (ones,), options)
+    return (Mean if accumulate == call.dtype else _Float32Mean)(total, weight)
+
+
+def _weights(call: Call, losses: Any) -> Any:
+    """The weight of each example, or None where all are 1."""
+    if call.class_weight is not None:
+        formula = formulas.class_weights_index if call.index else formulas.class_weights
+        return call.apply(formula, call.class_weight)
+    if call.sample_weight is None and call.keep is None:
+        return None
+    arrays = (losses, call.sample_weight, call.keep)
+    return call.backend.apply(formulas.example_weights, arrays, {"dtype": call.dtype})
