@@ -176,7 +176,7 @@ def floats(array: Array) -> Array:
 def total(name: str, replaced: Mapping[str, Array]) -> Any:
     """Return the summed loss of a case with some arguments replaced by arrays of mpf."""
     loss, x, t, options, _ = CASES[name]
-    given = dict(replaced)
+    given: dict[str, Any] = dict(replaced)
     x = next((given.pop(k) for k in ("logits", "probs", "predictions", "x") if k in given), x)
     t = next((given.pop(k) for k in ("labels", "targets") if k in given), t)
     truth = evaluate(loss, x, t, dtype="float64", **(options | given))
@@ -217,6 +217,20 @@ def test_values_do_not_exceed_their_scales(name: str) -> None:
     assert np.all(np.abs(truth.value) <= truth.value_scale)
 
 
+def test_scales_count_the_terms_that_cancel() -> None:
+    wrt = ("logits",)
+    half = np.array([0.5])
+    for loss, scale in (("sigmoid_cross_entropy", 1.0), ("sigmoid_focal_cross_entropy", 0.25)):
+        truth = evaluate(loss, np.zeros(1), half, dtype="float64", wrt=wrt)
+        assert truth.grads["logits"][0] == 0
+        assert truth.grad_scales["logits"][0] >= scale
+    # The logsumexp of these two is next to nothing, and no more accurate than they are.
+    logits, nothing = np.full((1, 2), -np.log(2)), np.zeros(2)
+    options: dict[str, Any] = {"class_weight": nothing, "z_loss": 1.0, "wrt": wrt}
+    truth = evaluate("cross_entropy", logits, np.zeros(1, int), dtype="float64", **options)
+    assert truth.grad_scales["logits"][0, 0] == -exact(logits)[0, 0]
+
+
 def mpf(text: str) -> Any:
     """Evaluate an expression over the functions of mpmath."""
     return eval(text, {name: getattr(mp, name) for name in ("exp", "log", "log1p", "mpf", "inf")})
@@ -250,6 +264,7 @@ KNOWN: list[tuple[str, Any, Any, dict[str, Any], str]] = [
     ("squared_error", 5, 2, {}, "mpf(9)"),
     ("absolute_error", 2, 5, {}, "mpf(3)"),
     ("log_cosh", 1, 1 - 2.0**-40, {}, "mpf(2) ** -81"),
+    ("log_cosh", 1e-100, 0, {}, f"mpf({1e-100!r}) ** 2 / 2"),
     ("log_cosh", 1e5, 0, {}, "100000 - log(2)"),
     ("huber", 3, 0, {}, "mpf(2.5)"),
     ("huber", 3, 0, {"delta": 4}, "mpf(4.5)"),
@@ -379,6 +394,8 @@ def test_nan_stays_in_its_row() -> None:
     np.testing.assert_array_equal(np.isnan(floats(truth.grads["logits"])).all(axis=1), bad)
     assert np.isfinite(floats(truth.grads["logits"][2])).all()
     assert np.isnan(floats(truth.grads["class_weight"])).all()
+    some = evaluate("cross_entropy", logits, labels % 2, dtype="float64", wrt=names, **weights)
+    np.testing.assert_array_equal(np.isnan(floats(some.grads["class_weight"])), [True, False])
 
 
 def test_a_coefficient_of_zero_drops_an_infinity() -> None:
@@ -522,6 +539,8 @@ def test_what_the_oracle_does_not_know_is_an_error() -> None:
         evaluate("cross_entropy", LOGITS, INDEX, dtype="float64", pos_weight=1.0)
     with pytest.raises(ValueError, match="index labels"):
         evaluate("sparse_softmax_cross_entropy", LOGITS, INDEX[:2], dtype="float64")
+    with pytest.raises(ValueError, match="only by"):
+        evaluate("cross_entropy", LOGITS, INDEX, dtype="float64", wrt=("labels",))
 
 
 # --- the comparison ---------------------------------------------------------------------------
@@ -698,6 +717,8 @@ def test_bulk_agrees_with_mpmath(name: str, dtype: str) -> None:
     loss, x, t, options, _ = CASES[name]
     for spread in (1, 100, 1e4):
         check_bulk(loss, (x * spread).astype(dtype), t, dtype, options)
+    far = np.where(BITS, x - 640, x / 1024)  # x - max is not exact, even in longdouble
+    check_bulk(loss, far.astype(dtype), t, dtype, options)
     if t is not INDEX:
         check_bulk(loss, x.astype(dtype), BITS, dtype, options)
 
@@ -718,6 +739,8 @@ def test_bulk_agrees_where_the_class_axis_and_masks_vary() -> None:
     for axis, labels in ((1, t), (-2, t), (1, np.array(0.25)), (0, RNG.integers(0, 3, (4, 5)))):
         options = {"axis": axis, "class_mask": mask, "ignore_index": 2}
         check_bulk("cross_entropy", x, labels, "float64", options)
+    for k in (-254, 2**70):
+        check_bulk("cross_entropy", x, t, "float64", {"axis": 1, "ignore_index": k})
     check_bulk("huber", x.astype(ml_dtypes.bfloat16), np.array(0.5), "bfloat16", {"delta": 0.1})
 
 

@@ -35,7 +35,9 @@ class Tape:
         moving = {id(x) for x in primals}
         wrt = []
         for step in self._steps:
-            wrt.append(tuple(id(x) in moving for x in step.arrays))
+            roles = step.formula.roles.values()
+            pairs = zip(step.arrays, roles, strict=True)
+            wrt.append(tuple(id(x) in moving and role != "constant" for x, role in pairs))
             if any(wrt[-1]):
                 moving.add(id(step.output))
         cotangents = {id(output): seed}
@@ -65,9 +67,7 @@ def recording() -> Iterator[Tape]:
         _active.reset(token)
 
 
-def record(
-    xp: Namespace, formula: Formula, arrays: Arrays, options: Options, output: Any
-) -> None:
+def record(xp: Namespace, formula: Formula, arrays: Arrays, options: Options, output: Any) -> None:
     """Note a step, where somebody is recording."""
     tape = _active.get()
     if tape is not None:

@@ -1,7 +1,7 @@
 """Which backend a call belongs to: one dictionary look-up by the type of its arrays.
 
-No framework is imported that the caller has not imported: on the first sight of a type, the backends
-whose framework is already in ``sys.modules`` are asked whether it is theirs.
+No framework is imported that the caller has not imported: on the first sight of a type, the
+backends whose framework is already in ``sys.modules`` are asked whether it is theirs.
 """
 
 from __future__ import annotations
@@ -100,13 +100,13 @@ class Backend:
 
     def apply(self, formula: Formula, arrays: Arrays, options: Options) -> Any:
         """Evaluate a formula so that its partials become its derivative."""
-        output = value(self.xp, formula, arrays, options)
+        # Infinities and NaN are results here; underflow is a probability of 0.
+        with np.errstate(all="ignore"):
+            output = value(self.xp, formula, arrays, options)
         record(self.xp, formula, arrays, options, output)
         return output
 
-    def value_and_grad(
-        self, function: Callable[..., Any], primals: Arrays
-    ) -> tuple[Any, Arrays]:
+    def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
         """The framework's own derivative: of the first of the scalars that ``function`` returns.
 
         ``function(*primals)`` returns a scalar and whatever else the caller is to get back.
@@ -146,9 +146,11 @@ def register_backend(framework: str, backend: Backend) -> None:
     OptionError
         If ``backend`` is not a `xentropy.dispatch.Backend`.
     """
-    if not isinstance(backend, Backend):
-        msg = f"xentropy.register_backend: `backend` must be a xentropy.dispatch.Backend.\n  backend: {type(backend).__name__}\nHint: derive your adapter from it."
-        raise OptionError(msg)
+    given: object = backend
+    if not isinstance(given, Backend):
+        rule = "`backend` must be a xentropy.dispatch.Backend."
+        hint = "derive your adapter from it."
+        raise OptionError(message("register_backend", rule, {"backend": given}, hint))
     _registered[framework] = backend
     _by_type.clear()
 
@@ -198,6 +200,8 @@ def describe(x: Any) -> str:
         return repr(x)
     if isinstance(x, (list, tuple)):
         return f"{type(x).__name__} of length {len(x)}"
+    if callable(x) and hasattr(x, "__qualname__"):
+        return f"{getattr(x, '__module__', 'builtins')}.{x.__qualname__}"
     try:
         backend = backend_of(x)
     except DTypeError:
@@ -232,47 +236,38 @@ def resolve(call: str, given: dict[str, Any]) -> Backend:
 
 def _family(call: str, given: dict[str, Any]) -> Backend:
     """The backend of the predictions, or of the first strong argument where they are weak."""
-    values = [x for x in given.values() if x is not None]
-    for x in values:
-        _refuse_unknown(call, given, x)
-    strong = [x for x in values if not is_weak(x)]
-    predictions = values[0]
+    predictions = next(iter(given.values()))
+    for name, x in given.items():
+        if x is not None or x is predictions:
+            _refuse_unknown(call, name, x)
+    strong = [x for x in given.values() if x is not None and not is_weak(x)]
     if isinstance(predictions, np.ndarray) or not is_weak(predictions):
         return backend_of(predictions)
     return backend_of(strong[0] if strong else np.empty(0))
 
 
-def _refuse_unknown(call: str, given: dict[str, Any], x: Any) -> None:
-    name = next(k for k, v in given.items() if v is x)
-    if isinstance(x, np.ma.MaskedArray):
-        raise DTypeError(
-            message(
-                call,
-                f"`{name}` is a masked array, whose mask would be lost.",
-                {name: x},
-                hint=f"pass {name}.data with where=~{name}.mask.",
-            )
-        )
+def _refuse_unknown(call: str, name: str, x: Any) -> None:
     if isinstance(x, (list, tuple, bool, int, float, np.generic)):
         return
+    if isinstance(x, np.ma.MaskedArray):
+        rule = f"`{name}` is a masked array, whose mask would be lost."
+        hint = f"pass {name}.data with where=~{name}.mask."
+        raise DTypeError(message(call, rule, {name: x}, hint))
     try:
         backend_of(x)
     except DTypeError as error:
-        raise DTypeError(
-            message(
-                call,
-                f"`{name}` is of a type that no backend knows.",
-                {name: x},
-                hint=f"{str(error).partition('Hint: ')[2]}",
-            )
-        ) from None
+        rule = f"`{name}` is of a type that no backend knows."
+        hint = str(error).partition("Hint: ")[2]
+        if hasattr(x, "to_numpy"):
+            hint = f"pass {name}.to_numpy()."
+        raise DTypeError(message(call, rule, {name: x}, hint)) from None
 
 
 def _check_family(
     call: str, backend: Backend, given: dict[str, Any], first: str, name: str
 ) -> None:
     x = given[name]
-    _refuse_unknown(call, given, x)
+    _refuse_unknown(call, name, x)
     if is_weak(x) and not isinstance(x, np.ndarray):
         return
     other = backend_of(x)
@@ -283,7 +278,7 @@ def _check_family(
             call,
             f"`{name}` must be of the family of `{first}`, {backend.name}.",
             {first: given[first], name: x},
-            hint="convert one of them; only numbers, lists and NumPy arrays follow the predictions.",
+            hint="convert one; only numbers, lists and NumPy arrays follow the predictions.",
         )
     )
 
@@ -317,16 +312,17 @@ def message(call: str, rule: str, arrays: dict[str, Any], hint: str = "") -> str
 
 
 def _entries() -> dict[str, importlib.metadata.EntryPoint]:
-    global _entry_points  # noqa: PLW0603 - read once, on the first miss: it takes 2.5 ms
+    global _entry_points  # read once, on the first miss: it takes 2.5 ms
     if _entry_points is None:
         _entry_points = {e.name: e for e in importlib.metadata.entry_points(group=_GROUP)}
     return _entry_points
 
 
 def _find(x: Any) -> str:
-    """Ask the backends whose frameworks are loaded, the generic one last; returns a key of `_loaded`."""
+    """Ask the backends of loaded frameworks, the generic one last; returns a key of `_loaded`."""
     names = {**_registered, **_entries()}
-    for name in sorted(names, key=lambda n: n == _GENERIC):
+    masked = isinstance(x, np.ma.MaskedArray)
+    for name in () if masked else sorted(names, key=lambda n: n == _GENERIC):
         if name != _GENERIC and name not in sys.modules:
             continue
         backend = _registered[name] if name in _registered else _entries()[name].load()
@@ -335,13 +331,13 @@ def _find(x: Any) -> str:
             _loaded[found.name] = found
             return found.name
     kind = type(x)
-    msg = (
-        f"xentropy: no backend knows {kind.__module__}.{kind.__qualname__}.\n"
-        f"Hint: pass an array of one of: {', '.join(sorted(names))}."
-    )
+    hint = f"pass an array of one of: {', '.join(sorted(names))}."
+    if masked:
+        hint = "pass its data, with where=~a.mask."
+    msg = f"xentropy: no backend knows {kind.__module__}.{kind.__qualname__}.\nHint: {hint}"
     raise DTypeError(msg)
 
 
 # torch.compile may be the first to see a tensor: it is to take the answer, not to trace the search,
-# and it can take a string. This is what torch.compiler.assume_constant_result sets, without importing torch.
+# and it can take a string. torch.compiler.assume_constant_result sets this; torch is not imported.
 _find._dynamo_marked_constant = True  # type: ignore[attr-defined]

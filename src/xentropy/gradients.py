@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -28,17 +29,18 @@ def value_and_grad(
     Parameters
     ----------
     loss : callable
-        A public loss, a dialect's, or a `functools.partial` of one. In PyTorch, TensorFlow and JAX, whose own automatic
-        differentiation is used, any function of arrays.
+        A public loss, a dialect's, or a `functools.partial` of one. In PyTorch, TensorFlow and
+        JAX, whose own automatic differentiation is used, any function of arrays.
     argnums : int, str, or tuple of these, default 0
         What to differentiate with respect to: positions or names of arguments.
 
     Returns
     -------
     callable
-        With the signature of ``loss``. It returns ``(value, gradient)``: the value as ``loss`` gives it, and for each of
-        ``argnums`` the gradient in the shape and dtype of that argument, in a tuple if ``argnums`` is one. With ``reduction="none"`` it is
-        the gradient of the sum, with ``"partial"`` that of the total.
+        With the signature of ``loss``. It returns ``(value, gradient)``: the value as ``loss``
+        gives it, and for each of ``argnums`` the gradient in the shape and dtype of that argument,
+        in a tuple if ``argnums`` is one. With ``reduction="none"`` it is the gradient of the sum,
+        with ``"partial"`` that of the total.
 
     Raises
     ------
@@ -58,7 +60,7 @@ def value_and_grad(
     array([[-0.5,  0.5]])
     """
     targets = argnums if isinstance(argnums, tuple) else (argnums,)
-    signature = inspect.signature(loss)
+    signature = _signature(loss)
     inner: Any = loss
     while isinstance(inner, functools.partial):
         inner = inner.func
@@ -66,9 +68,10 @@ def value_and_grad(
     @functools.wraps(inner)
     def evaluate(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
         names = [_argument(bound, target) for target in targets]
-        backend = _backend(bound.arguments)
-        primals = tuple(_primal(backend, name, bound.arguments[name]) for name in names)
+        backend, like = _backend(bound.arguments)
+        primals = tuple(_primal(backend, like, name, bound.arguments[name]) for name in names)
 
         def call(*arrays: Any) -> Any:
             bound.arguments.update(zip(names, arrays, strict=True))
@@ -85,34 +88,47 @@ def value_and_grad(
     return evaluate
 
 
+def _signature(loss: Any) -> inspect.Signature:
+    try:
+        return inspect.signature(loss)
+    except (TypeError, ValueError):
+        rule = "`loss` must be a function whose arguments have names."
+        hint = "pass a public loss, or a function that calls yours."
+        raise UnsupportedError(message("value_and_grad", rule, {"loss": loss}, hint)) from None
+
+
 def _argument(bound: inspect.BoundArguments, target: int | str) -> str:
     names = list(bound.signature.parameters)
+    name = target
     if isinstance(target, int) and 0 <= target < len(names):
-        target = names[target]
-    if isinstance(target, str) and bound.arguments.get(target) is not None:
-        return target
-    given = ", ".join(name for name in names if bound.arguments.get(name) is not None)
+        name = names[target]
+    if isinstance(name, str) and bound.arguments.get(name) is not None:
+        return name
+    arrays = [k for k, x in bound.arguments.items() if hasattr(x, "shape") or _is_list(x)]
     rule = "`argnums` must be the position or name of an argument of the call."
-    raise OptionError(
-        message("value_and_grad", rule, {"argnums": target}, hint=f"the call has {given}.")
-    )
+    hint = f"the arrays of the call are {', '.join(arrays)}." if arrays else ""
+    raise OptionError(message("value_and_grad", rule, {"argnums": target}, hint))
 
 
-def _backend(arguments: dict[str, Any]) -> Backend:
-    """The framework of the arguments; weak ones say nothing unless all are weak."""
+def _is_list(x: Any) -> bool:
+    return isinstance(x, (list, tuple)) and len(x) > 0
+
+
+def _backend(arguments: dict[str, Any]) -> tuple[Backend, Any]:
+    """The framework of the arguments and one of its arrays, unless all are weak."""
     for x in arguments.values():
         if hasattr(x, "shape") and not is_weak(x):
-            return backend_of(x)
-    return backend_of(np.empty(0))
+            return backend_of(x), x
+    return backend_of(np.empty(0)), None
 
 
-def _primal(backend: Backend, name: str, x: Any) -> Any:
+def _primal(backend: Backend, like: Any, name: str, x: Any) -> Any:
     if is_weak(x) and not (isinstance(x, np.ndarray) and backend.owns(x)):
         host = np.asarray(x)
         if not isinstance(x, (np.ndarray, np.generic)):
             host = host.astype(backend.default_float())
-        x = backend.asarray(host, None)
-    if "float" not in backend.dtype_name(x):
+        x = backend.asarray(host, like)
+    if not hasattr(x, "dtype") or "float" not in backend.dtype_name(x):
         rule = f"`{name}` must be floating to be differentiated."
         raise DTypeError(message("value_and_grad", rule, {name: x}))
     return x
@@ -128,18 +144,25 @@ def _from_tape(
     backend: Backend, inner: Any, call: Callable[..., Any], primals: Arrays
 ) -> tuple[Any, Arrays]:
     """Differentiate with the formulas' own partials."""
-    module = getattr(inner, "__module__", type(inner).__module__)
-    if not f"{module}.".startswith(_OURS):
+    if not _is_ours(inner):
         rule = f"on {backend.name} only the library's own losses can be differentiated."
         hint = "pass a public loss, a dialect's, or a functools.partial of one."
-        raise UnsupportedError(message("value_and_grad", rule, {"loss": repr(inner)}, hint))
+        raise UnsupportedError(message("value_and_grad", rule, {"loss": inner}, hint))
     # A view of its own makes each argument distinct, also where the caller passes one array twice.
     primals = tuple(x[...] for x in primals)
     with recording() as tape:
         value = call(*primals)
     root = value.total if isinstance(value, Mean) else value
-    gradients = tape.gradients(root, backend.xp.ones_like(root), primals)
+    with np.errstate(all="ignore"):
+        gradients = tape.gradients(root, backend.xp.ones_like(root), primals)
     return value, tuple(
         backend.xp.zeros_like(x) if g is None else g
         for x, g in zip(primals, gradients, strict=True)
     )
+
+
+def _is_ours(function: Any) -> bool:
+    """Whether it is what its name says: a wrapper takes the name over, but may do more."""
+    module = str(getattr(function, "__module__", ""))
+    found = getattr(sys.modules.get(module), getattr(function, "__name__", ""), None)
+    return f"{module}.".startswith(_OURS) and found is function

@@ -14,7 +14,7 @@ __all__ = ["Mean", "reduce"]
 class Mean(NamedTuple):
     """A sum and the weight that it is to be divided by, to be added up over parts of a batch.
 
-    It is a tuple of two 0-d arrays, so that it passes through ``jit``, ``vmap`` and ``tf.function``.
+    It is a tuple of two 0-d arrays, so that it passes ``jit``, ``vmap`` and ``tf.function``.
     ``a + b`` and the built-in ``sum`` add field by field.
 
     Parameters
@@ -78,7 +78,8 @@ class _Float32Mean(Mean):
         return "float32"
 
 
-_Float32Mean.__name__ = _Float32Mean.__qualname__ = "Mean"
+# It shows as a Mean; the qualified name stays, pickle looks it up.
+_Float32Mean.__name__ = "Mean"
 
 
 def reduce(call: Call, losses: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -24,15 +24,15 @@ def strict() -> Iterator[None]:
     """Check the values of predictions and labels inside this context.
 
     Each check costs a pass over the data and, on an accelerator, a synchronization; traced and lazy
-    arrays are not looked at. Examples that are left out are.
+    arrays are not looked at, nor are examples that are left out.
 
     Raises
     ------
     InputError
-        For NaN in predictions, probabilities outside [0, 1], and logits whose rows all lie in [0, 1]
-        and sum to 1 (was a softmax applied before the loss?).
+        For NaN in predictions, probabilities outside [0, 1], and logits whose rows all lie in
+        [0, 1] and sum to 1 (was a softmax applied before the loss?).
     LabelError
-        For labels outside [0, 1], and for distributions that do not sum to 1.
+        For NaN in labels, labels outside [0, 1], and distributions that do not sum to 1.
 
     Examples
     --------
@@ -49,73 +49,104 @@ def strict() -> Iterator[None]:
 
 
 def check_values(
-    call: Call, labels: str | None, *, kind: Literal["logits", "probs", "binary", "binary_logits", "values"]
+    call: Call,
+    labels: str | None,
+    *,
+    kind: Literal["logits", "probs", "binary", "binary_logits", "values"],
 ) -> None:
     """Check a call whose shapes are right; nothing outside `strict`."""
     if not call.backend.eager() or not _active.get():
         return
-    x = _kept(call, call.first, call.x)
+    x = call.host(call.first, call.x, sync=True)
     if x is None:
         return
-    if np.isnan(x).any():
-        _refuse(call, InputError, f"`{call.first}` must not hold NaN.", call.first, np.isnan(x))
-    if kind in ("probs", "binary"):
-        _require_unit(call, InputError, call.first, x)
-    elif kind == "logits" and labels and _are_distributions(x, call):
-        rule = f"`{call.first}` must be logits, but every row lies in [0, 1] and sums to 1."
-        call.fail(InputError, rule, call.first, hint="was a softmax applied before the loss?")
-    t = None if labels is None or call.index else _kept(call, labels, call.labels)
-    if t is None or labels is None or kind == "values":
+    x = x.astype(np.float64)
+    kept = _kept(call)
+    if kept is None:
         return
-    if np.isnan(t).any():
-        _refuse(call, LabelError, f"`{labels}` must not hold NaN.", labels, np.isnan(t))
-    _require_unit(call, LabelError, labels, t)
-    if call.axis is not None and t.ndim and not _sums_to_one(t, call.axis, call.dtype):
-        call.fail(LabelError, f"`{labels}` must sum to 1 along axis {call.axis}.", labels)
+    classes = np.broadcast_to(kept & _values(call, call.class_mask, True), x.shape)
+    _refuse_where(call, InputError, "not be NaN", call.first, np.isnan(x) & classes)
+    if kind in ("probs", "binary"):
+        outside = _outside_unit(x) & classes
+        _refuse_where(call, InputError, "lie in [0, 1]", call.first, outside)
+    elif kind == "logits" and labels and _are_distributions(x, classes, call):
+        rule = f"`{call.first}` must be logits, but every row lies in [0, 1] and sums to 1."
+        hint = "softmax applied twice? Pass what came before it, or use a loss of probabilities."
+        call.fail(InputError, rule, call.first, hint=hint)
+    if labels is not None and not call.index:
+        _check_labels(call, labels, kept, is_distribution=kind != "values")
 
 
-def _kept(call: Call, name: str, array: Any) -> np.ndarray[Any, Any] | None:
-    """The values, with those of examples and classes that are left out replaced by a valid one."""
-    host = call.host(name, array, sync=True)
-    if host is None:
-        return None
-    host = host.astype(np.float64)
-    neutral = host.flat[0] if host.size else 0.0
-    for mask in (call.expand(call.keep), call.class_mask if name == call.first else None):
-        values = None if mask is None else call.backend.concrete(mask, sync=True)
-        if values is not None:
-            kept = np.broadcast_to(values, np.broadcast_shapes(values.shape, host.shape))
-            host = np.broadcast_to(host, kept.shape)
-            neutral = host[kept].flat[0] if kept.any() else 0.0
-            host = np.where(kept, host, neutral)
-    return host
-
-
-def _are_distributions(x: np.ndarray[Any, Any], call: Call) -> bool:
-    axis = call.axis
-    if axis is None or x.shape[axis] < 2 or not x.size or call.keep is not None:
-        return False
-    return bool(((x >= 0) & (x <= 1)).all()) and _sums_to_one(x, axis, call.dtype)
-
-
-def _sums_to_one(x: np.ndarray[Any, Any], axis: int, dtype: str) -> bool:
-    if x.shape[axis] == 1:
-        return True
-    tolerance = x.shape[axis] ** 0.5 * 8 * float(np.finfo(dtype).eps)
-    return bool((np.abs(x.sum(axis=axis) - 1.0) <= tolerance).all())
-
-
-def _require_unit(
-    call: Call, error: type[XentropyError], name: str, x: np.ndarray[Any, Any]
+def _check_labels(
+    call: Call, labels: str, kept: np.ndarray[Any, Any], *, is_distribution: bool
 ) -> None:
-    outside = (x < 0) | (x > 1)
-    if outside.any():
-        _refuse(call, error, f"`{name}` must lie in [0, 1].", name, outside)
+    t = call.host(labels, call.labels, sync=True)
+    if t is None:
+        return
+    t = t.astype(np.float64)
+    kept = _shrink(kept, t.shape, call.x.shape)
+    _refuse_where(call, LabelError, "not be NaN", labels, np.isnan(t) & kept)
+    if not is_distribution:
+        return
+    _refuse_where(call, LabelError, "lie in [0, 1]", labels, _outside_unit(t) & kept)
+    if call.axis is not None and t.ndim and t.shape[call.axis] == call.x.shape[call.axis]:
+        wrong = kept.any(axis=call.axis) & ~_sums_to_one(t, call.axis, call.dtype)
+        _refuse_where(call, LabelError, f"sum to 1 along axis {call.axis}", labels, wrong)
 
 
-def _refuse(
+def _kept(call: Call) -> np.ndarray[Any, Any] | None:
+    """Where examples are not left out, in the shape of the predictions; None where unreadable."""
+    kept: Any = np.True_
+    if call.keep is not None:
+        kept = _values(call, call.expand(call.keep), None)
+    if kept is not None and call.sample_weight is not None:
+        weights = _values(call, call.expand(call.sample_weight), None)
+        kept = None if weights is None else kept & (weights != 0)
+    return None if kept is None else np.broadcast_to(kept, call.x.shape)
+
+
+def _values(call: Call, array: Any, default: Any) -> Any:
+    if array is None:
+        return default
+    return call.backend.concrete(array, sync=True)
+
+
+def _shrink(
+    kept: np.ndarray[Any, Any], shape: tuple[int, ...], full: tuple[int, ...]
+) -> np.ndarray[Any, Any]:
+    """Where labels of a shape that is broadcast to ``full`` belong to any kept example."""
+    axes = tuple(i for i, (n, m) in enumerate(zip(shape, full, strict=False)) if n != m)
+    shrunk: Any = kept.any(axis=axes, keepdims=True) if shape else kept.any()
+    return np.asarray(shrunk)
+
+
+def _are_distributions(x: np.ndarray[Any, Any], kept: np.ndarray[Any, Any], call: Call) -> bool:
+    axis = call.axis
+    if axis is None or x.shape[axis] < 2 or not kept.any() or (_outside_unit(x) & kept).any():
+        return False
+    sums = _sums_to_one(np.where(kept, x, 0.0), axis, call.dtype)
+    return bool(sums[kept.any(axis=axis)].all())
+
+
+def _outside_unit(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    outside: np.ndarray[Any, Any] = (x < 0) | (x > 1)
+    return outside
+
+
+def _sums_to_one(x: np.ndarray[Any, Any], axis: int, dtype: str) -> np.ndarray[Any, Any]:
+    tolerance = x.shape[axis] ** 0.5 * 8 * float(np.finfo(dtype).eps)
+    close: np.ndarray[Any, Any] = np.abs(x.sum(axis=axis) - 1.0) <= tolerance
+    return close
+
+
+def _refuse_where(
     call: Call, error: type[XentropyError], rule: str, name: str, bad: np.ndarray[Any, Any]
-) -> NoReturn:
+) -> None:
+    """Refuse ``name`` at the first of the places where it breaks the rule."""
+    if not bad.any():
+        return
     where = ", ".join(str(int(i)) for i in np.argwhere(bad)[0])
+    place = f"{name}[{where}]" if where else name
     count = int(bad.sum())
-    call.fail(error, f"{rule[:-1]}; {name}[{where}] does not, the first of {count}.", name)
+    others = f", the first of {count}" if count > 1 else ""
+    call.fail(error, f"`{name}` must {rule}; {place} does not{others}.", name)

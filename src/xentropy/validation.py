@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import numbers
 from collections.abc import Callable
@@ -9,15 +10,17 @@ from typing import Any, Literal, NoReturn
 
 import numpy as np
 
+from ._labels import check_index_labels, integer, keep_of_index, same
 from .dispatch import Backend, is_weak, message, resolve
-from .errors import DTypeError, LabelError, OptionError, ShapeError, XentropyError
+from .errors import DTypeError, OptionError, ShapeError, XentropyError
 from .formulas.formula import Formula, along
 from .strict import check_values
 
 __all__ = ["Call", "class_vector", "elementwise", "number", "rows", "smoothing"]
 
-_FLOATS = ("float16", "bfloat16", "float32", "float64", "float8")
+_PREDICTIONS = ("float16", "bfloat16", "float32", "float64", "float8")
 _REDUCTIONS = ("none", "sum", "mean", "partial")
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class Call:
@@ -33,6 +36,7 @@ class Call:
     dtype: str
     sample_weight: Any = None
     keep: Any = None
+    denominator: Any = None
     class_weight: Any = None
     class_mask: Any = None
 
@@ -44,23 +48,14 @@ class Call:
         self.first = next(iter(given))
         _reduction(self)
 
-    @property
-    def denominator(self) -> Any:
-        """The caller's denominator as a 0-d array."""
-        if self.given.get("denominator") is None:
-            return None
-        return self.array("denominator")
-
-    def fail(
-        self, error: type[XentropyError], rule: str, *shown: str, hint: str = ""
-    ) -> NoReturn:
+    def fail(self, error: type[XentropyError], rule: str, *shown: str, hint: str = "") -> NoReturn:
         """Raise ``error``, showing the named arguments."""
         raise error(message(self.name, rule, {k: self.given[k] for k in shown}, hint)) from None
 
     def kind(self, x: Any) -> str:
         """``float``, ``int``, ``bool`` or ``other``."""
         name = self.backend.dtype_name(x)
-        if name.startswith(_FLOATS):
+        if name.startswith(("float", "bfloat")):
             return "float"
         if name.startswith(("int", "uint")):
             return "int"
@@ -73,29 +68,49 @@ class Call:
     def array(self, name: str) -> Any:
         """The argument as an array of the call's family; weak floats in the compute dtype."""
         x = self.given[name]
-        if x is None or not is_weak(x):
+        if not is_weak(x):
             return x
-        is_array = isinstance(x, np.ndarray)
-        if is_array and self.backend.owns(x):
+        host = self._weak_values(name)
+        if host is x and self.backend.owns(x):
             return x
+        if not self.backend.eager():
+            # A compiler reads NumPy too, but not its dtypes.
+            array = self._adopt(host)
+            return self.cast(array) if self.kind(array) == "float" else array
+        if not host.size and not isinstance(x, np.ndarray):
+            host = host.astype(np.bool_ if name in ("where", "class_mask") else np.int64)
+        elif "float" in host.dtype.name:
+            host = host.astype(self.dtype)
+        return self._adopt(host)
+
+    def _adopt(self, host: np.ndarray[Any, Any]) -> Any:
+        first = self.given[self.first]
+        return self.backend.asarray(host, None if is_weak(first) else first)
+
+    def _weak_values(self, name: str) -> np.ndarray[Any, Any]:
+        """A number, a nested list or a NumPy array as an array of numbers."""
+        x = self.given[name]
         try:
             host = np.asarray(x)
         except ValueError:
             self.fail(ShapeError, f"`{name}` must be a regular array, not a ragged list.", name)
-        if host.dtype.kind == "f" or "float" in host.dtype.name:
-            host = host.astype(self.dtype)
-        like = None if is_weak(self.given[self.first]) else self.given[self.first]
-        return self.backend.asarray(host, like)
+        except (RuntimeError, TypeError):
+            hint = "stack its arrays into one."
+            self.fail(DTypeError, f"`{name}` must be a list of numbers.", name, hint=hint)
+        # V: bfloat16 and its like, which NumPy does not know.
+        if self.backend.eager() and host.dtype.kind not in "biufcV":
+            self.fail(DTypeError, f"`{name}` must hold real numbers.", name)
+        return host
 
     def host(self, name: str, array: Any, *, sync: bool = False) -> np.ndarray[Any, Any] | None:
         """The values of an argument, where they can be read."""
         given = self.given[name]
         if is_weak(given):
-            return np.asarray(given)
+            return np.asarray(given) if self.backend.eager() else None
         return self.backend.concrete(array, sync=sync)
 
     def apply(self, formula: Formula, *extra: Any, **options: Any) -> Any:
-        """Evaluate a loss formula on the checked arguments; ``extra`` stand between labels and weights."""
+        """Evaluate a formula on the checked arguments; ``extra`` follow the labels."""
         keep, labels = self.keep, self.labels
         if self.axis is not None:
             options["axis"] = self.axis
@@ -119,10 +134,23 @@ def number(
     accept: Callable[[float], bool] = math.isfinite,
 ) -> float:
     """A numeric option, rounded to the compute dtype."""
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not real or not accept(float(value)):
-        raise OptionError(message(call.name, f"`{name}` must be {rule}.", {name: value}))
-    return float(np.dtype(call.dtype).type(value))
+    hint = ""
+    if not isinstance(value, bool) and isinstance(value, numbers.Real):
+        exact = _float(value)
+        rounded = exact
+        if call.dtype == "float32":
+            rounded = math.inf if abs(exact) > _FLOAT32_MAX else float(np.float32(exact))
+        if accept(exact) and accept(rounded):
+            return rounded
+        hint = f"in {call.dtype} it is {rounded}." if accept(exact) else ""
+    raise OptionError(message(call.name, f"`{name}` must be {rule}.", {name: value}, hint))
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def smoothing(call: Call, value: Any) -> float | None:
@@ -136,10 +164,11 @@ def elementwise(
 ) -> None:
     """Check a loss whose predictions and labels are compared element by element."""
     _predictions(call, labels)
+    _required(call, labels)
     call.axis = None
     call.index = False
     call.labels = _dense(call, labels)
-    _example_weights(call, labels)
+    _example_weights(call)
     check_values(call, labels, kind=kind)
 
 
@@ -164,38 +193,47 @@ def rows(
         call.index = False
         check_values(call, None, kind=kind)
         return
+    _required(call, "labels")
     given = call.array("labels")
     call.index = _is_index(call, given, labels)
-    ignored = None
+    if ignore_index is not None:
+        ignore_index = integer(call, "ignore_index", ignore_index)
     if call.index:
-        ignored = _index(call, given, ignore_index)
+        _example_weights(call, keep_of_index(call, given, ignore_index))
+        check_index_labels(call, given, n, ignore_index)
     else:
         call.labels = _dense(call, "labels")
-        if ignore_index is not None and labels == "either":
-            _integer(call, "ignore_index", ignore_index)
-    _example_weights(call, "labels", ignored)
-    if call.index:
-        _check_labels(call, given, n, ignore_index)
+        _example_weights(call)
     check_values(call, "labels", kind=kind)
 
 
 def _reduction(call: Call) -> None:
     mode, denominator = call.reduction, call.given.get("denominator")
-    if mode not in _REDUCTIONS:
+    if not isinstance(mode, str) or mode not in _REDUCTIONS:
         rule = f"`reduction` must be one of {', '.join(map(repr, _REDUCTIONS))}."
-        raise OptionError(message(call.name, rule, {"reduction": mode}))
-    if denominator is None:
-        return
-    if mode != "mean":
+        near = difflib.get_close_matches(str(mode).lower(), _REDUCTIONS, 1)
+        hint = f"did you mean {near[0]!r}?" if near else ""
+        raise OptionError(message(call.name, rule, {"reduction": mode}, hint))
+    if denominator is not None and mode != "mean":
         rule = "`denominator` goes with reduction='mean'."
         shown = {"reduction": mode, "denominator": denominator}
         raise OptionError(message(call.name, rule, shown))
-    array = np.asarray(denominator) if is_weak(denominator) else denominator
+
+
+def _denominator(call: Call) -> None:
+    if call.given.get("denominator") is None:
+        return
+    array = call.array("denominator")
     if array.ndim:
         call.fail(ShapeError, "`denominator` must be a number or a 0-d array.", "denominator")
-    name = array.dtype.name if is_weak(denominator) else call.backend.dtype_name(array)
-    if not name.startswith((*_FLOATS, "int", "uint")):
+    if call.kind(array) not in ("float", "int"):
         call.fail(DTypeError, "`denominator` must be a real number.", "denominator")
+    call.denominator = array
+
+
+def _required(call: Call, name: str) -> None:
+    if call.given[name] is None:
+        call.fail(DTypeError, f"`{name}` must be given.", call.first, name)
 
 
 def class_vector(call: Call, name: str) -> Any:
@@ -209,7 +247,7 @@ def class_vector(call: Call, name: str) -> Any:
         call.fail(DTypeError, f"`{name}` must be real.", name)
     axis = -1 if call.axis is None else call.axis
     n = call.x.shape[axis] if call.x.ndim else 1
-    if array.ndim > 1 or (array.ndim == 1 and not _fits(array.shape[0], n)):
+    if array.ndim > 1 or (array.ndim == 1 and not same(array.shape[0], n)):
         call.fail(
             ShapeError, f"`{name}` must be 0-d or have one entry a class, ({n},).", call.first, name
         )
@@ -218,38 +256,32 @@ def class_vector(call: Call, name: str) -> Any:
 
 def _predictions(call: Call, labels: str | None) -> None:
     name = call.first
-    given = call.given[name]
-    if is_weak(given) and not isinstance(given, np.ndarray):
-        call.dtype = "float64"
-        host = np.asarray(given) if _regular(given) else None
-        if host is None or host.dtype.kind not in "biuf":
+    call.x = call.given[name]
+    if is_weak(call.x) and not isinstance(call.x, np.ndarray):
+        host = call._weak_values(name)
+        if host.dtype.kind not in "biuf":
             call.fail(DTypeError, f"`{name}` must be real floating.", name)
         strong = [v for v in call.given.values() if v is not None and not is_weak(v)]
         host = host.astype(call.backend.default_float())
         call.x = call.backend.asarray(host, strong[0] if strong else None)
         call.given = {**call.given, name: call.x}
-    else:
-        call.x = given
-    if call.kind(call.x) != "float":
+    dtype = call.backend.dtype_name(call.x)
+    if not dtype.startswith(_PREDICTIONS):
         _refuse_predictions(call, labels)
-    call.dtype = "float64" if call.backend.dtype_name(call.x) == "float64" else "float32"
-
-
-def _regular(x: Any) -> bool:
-    try:
-        np.asarray(x)
-    except ValueError:
-        return False
-    return True
+    call.dtype = "float64" if dtype == "float64" else "float32"
+    _denominator(call)
 
 
 def _refuse_predictions(call: Call, labels: str | None) -> NoReturn:
     name, hint = call.first, "cast it to a floating dtype."
+    kind = call.kind(call.x)
+    if kind == "float":
+        hint = "cast it to float64."
     other = call.given.get(labels) if labels else None
-    if other is not None and call.kind(call.x) == "int":
+    if other is not None and kind == "int":
         array = np.asarray(other) if is_weak(other) else other
-        backend_kind = array.dtype.name if isinstance(array, np.ndarray) else call.backend.dtype_name(array)
-        if str(backend_kind).startswith(_FLOATS):
+        other_dtype = array.dtype.name if is_weak(other) else call.backend.dtype_name(array)
+        if str(other_dtype).startswith(_PREDICTIONS):
             hint = f"are `{name}` and `{labels}` swapped? The prediction comes first."
     shown = [name, labels] if other is not None and labels else [name]
     call.fail(DTypeError, f"`{name}` must be real floating.", *shown, hint=hint)
@@ -260,21 +292,32 @@ def _axis(call: Call, axis: Any) -> int:
     ndim = call.x.ndim
     if ndim == 0:
         call.fail(ShapeError, f"`{call.first}` must have a class axis.", call.first)
-    ok = isinstance(axis, numbers.Integral) and not isinstance(axis, bool)
-    if not ok or not -ndim <= int(axis) < ndim:
+    is_int = not isinstance(axis, bool) and isinstance(axis, numbers.Integral)
+    if not is_int or not -ndim <= int(axis) < ndim:
         rule = f"`axis` must be an int in [{-ndim}, {ndim})."
         raise OptionError(message(call.name, rule, {"axis": axis, call.first: call.x}))
-    return int(axis) % ndim - ndim
-
-
-def _fits(n: Any, want: Any) -> bool:
-    return n is None or want is None or n == want or n != n or want != want
+    position: int = int(axis) % ndim - ndim
+    return position
 
 
 def _broadcasts(shape: Any, full: Any) -> bool:
     return len(shape) == len(full) and all(
-        n == 1 or _fits(n, want) for n, want in zip(shape, full, strict=True)
+        n == 1 or same(n, want) for n, want in zip(shape, full, strict=True)
     )
+
+
+def _rank_hint(name: str, shape: tuple[int, ...], full: tuple[int, ...]) -> str:
+    """How to give an array the rank of what it applies to."""
+    missing = len(full) - len(shape)
+    if missing == -1 and shape == (*full, 1):
+        return f"drop its last axis: {name}[..., 0]."
+    if missing < 1 or not shape:
+        return ""
+    kept, new = [":"] * len(shape), ["None"] * missing
+    for fits, key in ((full, kept + new), (full[missing:], new + kept)):
+        if all(map(same, shape, fits)):
+            return f"give it the missing axes: {name}[{', '.join(key)}]."
+    return ""
 
 
 def _dense(call: Call, name: str) -> Any:
@@ -284,10 +327,11 @@ def _dense(call: Call, name: str) -> Any:
     if kind == "other":
         call.fail(DTypeError, f"`{name}` must be floating, integer or bool.", call.first, name)
     if array.ndim and not _broadcasts(array.shape, call.x.shape):
-        rule = f"`{name}` must be 0-d or have the rank of `{call.first}`, with every dimension equal or 1."
-        hint = ""
-        if array.ndim < call.x.ndim:
-            hint = f"give row labels their axis: {name}[:, None]."
+        rule = (
+            f"`{name}` must be 0-d or have the rank of `{call.first}`, "
+            "with every dimension equal or 1."
+        )
+        hint = _rank_hint(name, tuple(array.shape), tuple(call.x.shape))
         call.fail(ShapeError, rule, call.first, name, hint=hint)
     return array if kind == "float" else call.cast(array)
 
@@ -299,57 +343,11 @@ def _is_index(call: Call, labels: Any, accepted: str) -> bool:
         return False
     if labels.ndim == call.x.ndim - 1:
         return True
-    rule = f"`labels` must be indices with the shape of `{call.first}` without axis {call.axis}, or a distribution of its rank."
+    rule = (
+        f"`labels` must be indices with the shape of `{call.first}` without axis {call.axis}, "
+        "or a distribution of its rank."
+    )
     call.fail(ShapeError, rule, call.first, "labels")
-
-
-def _index(call: Call, labels: Any, ignore_index: Any) -> Any:
-    """Check index labels and widen them; returns which are not ignored, or None."""
-    kind, axis = call.kind(labels), call.axis
-    assert axis is not None
-    if kind != "int":
-        hints = {
-            "bool": "for one-hot or multi-label masks use a loss of distributions or a sigmoid loss.",
-            "float": "cast class indices to an integer dtype; distributions have the rank of the logits.",
-        }
-        rule = "`labels` must be integers, the index of a class each."
-        call.fail(DTypeError, rule, call.first, "labels", hint=hints.get(kind, ""))
-    shape = tuple(call.x.shape)
-    want = shape[: axis % len(shape)] + shape[axis % len(shape) + 1 :]
-    if len(labels.shape) != len(want) or not all(map(_fits, labels.shape, want)):
-        rule = f"`labels` must have the shape of `{call.first}` without axis {axis}, {want}."
-        hint = _shape_hint(call, tuple(labels.shape), want)
-        call.fail(ShapeError, rule, call.first, "labels", hint=hint)
-    bounds = np.iinfo(call.backend.dtype_name(labels))
-    wide = call.cast(labels, call.backend.index_dtype(labels))
-    call.labels = call.expand(wide)
-    if ignore_index is None:
-        return None
-    k = _integer(call, "ignore_index", ignore_index)
-    if not bounds.min <= k <= bounds.max:
-        return None
-    width = np.iinfo(call.backend.dtype_name(wide))
-    return wide != (k if k <= width.max else k - 2**width.bits)
-
-
-def _integer(call: Call, name: str, value: Any) -> int:
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-        raise OptionError(message(call.name, f"`{name}` must be an int.", {name: value}))
-    return int(value)
-
-
-def _shape_hint(call: Call, shape: tuple[int, ...], want: tuple[int, ...]) -> str:
-    if len(shape) == len(want) == 2 and shape[0] == want[0] and abs(shape[1] - want[1]) == 1:
-        return "shift both or neither: logits[:, :-1] with labels[:, 1:]."
-    if shape == (*want, 1):
-        return "drop the last axis: labels[..., 0]."
-    if shape == tuple(call.x.shape):
-        return "these are distributions: use the loss without `sparse` in its name."
-    for axis in range(call.x.ndim):
-        full = tuple(call.x.shape)
-        if shape == full[:axis] + full[axis + 1 :]:
-            return f"are the classes on another axis? Pass axis={axis}."
-    return ""
 
 
 def _class_mask(call: Call, name: str) -> Any:
@@ -360,22 +358,28 @@ def _class_mask(call: Call, name: str) -> Any:
     assert axis is not None
     _require_bool(call, name, mask)
     n = call.x.shape[axis]
-    if mask.ndim == 1 and _fits(mask.shape[0], n):
+    if mask.ndim == 1 and same(mask.shape[0], n):
         return call.backend.xp.reshape(mask, along(axis, call.x.ndim))
     if mask.ndim and not _broadcasts(mask.shape, call.x.shape):
-        rule = f"`{name}` must have one entry a class, ({n},), or the rank of `{call.first}` with every dimension equal or 1."
+        rule = (
+            f"`{name}` must have one entry a class, ({n},), or the rank of `{call.first}` "
+            "with every dimension equal or 1."
+        )
         call.fail(ShapeError, rule, call.first, name)
     return mask
 
 
 def _require_bool(call: Call, name: str, mask: Any) -> None:
     if call.kind(mask) != "bool":
-        hint = f"pass {name} != 0." if call.kind(mask) == "int" else ""
+        hints = {"int": f"pass {name} != 0."}
+        if "sample_weight" in call.given and name == "where":
+            hints["float"] = "pass weights as `sample_weight`."
+        hint = hints.get(call.kind(mask), "")
         call.fail(DTypeError, f"`{name}` must be bool; True keeps.", name, hint=hint)
 
 
-def _example_weights(call: Call, labels: str, ignored: Any = None) -> None:
-    """Check `sample_weight` and `where`; ``keep`` is where both the mask and the labels keep."""
+def _example_weights(call: Call, ignored: Any = None) -> None:
+    """Check `sample_weight` and `where`; ``keep`` is where both the mask and ``ignored`` keep."""
     shape = tuple(call.x.shape)
     if call.axis is not None:
         i = call.axis % len(shape)
@@ -385,8 +389,11 @@ def _example_weights(call: Call, labels: str, ignored: Any = None) -> None:
             continue
         array = call.array(name)
         if array.ndim and not _broadcasts(array.shape, shape):
-            rule = f"`{name}` must be 0-d or have the rank of the losses, {shape}, with every dimension equal or 1."
-            hint = f"give it the missing axes: {name}[:, None]." if array.ndim < len(shape) else ""
+            rule = (
+                f"`{name}` must be 0-d or have the rank of the losses, {shape}, "
+                "with every dimension equal or 1."
+            )
+            hint = _rank_hint(name, tuple(array.shape), shape)
             call.fail(ShapeError, rule, call.first, name, hint=hint)
         if name == "where":
             _require_bool(call, name, array)
@@ -397,42 +404,3 @@ def _example_weights(call: Call, labels: str, ignored: Any = None) -> None:
             call.sample_weight = array if call.kind(array) == "float" else call.cast(array)
     if ignored is not None:
         call.keep = ignored if call.keep is None else call.keep & ignored
-
-
-def _check_labels(call: Call, labels: Any, n: Any, ignore_index: Any) -> None:
-    """Refuse indices outside ``[0, n)`` where labels, masks and weights can be read for free."""
-    host = call.host("labels", labels)
-    if host is None or n is None or not host.size:
-        return
-    if int(host.min()) >= 0 and int(host.max()) < n:
-        return
-    bad = (host < 0) | (host >= n)
-    if ignore_index is not None:
-        bad &= host != int(ignore_index)
-    for name in ("where", "sample_weight"):
-        if call.given.get(name) is not None and bad.any():
-            weight = call.host(name, call.given[name])
-            if weight is None:
-                return
-            bad &= weight != 0
-    if bad.any():
-        _refuse_labels(call, host, bad, n)
-
-
-def _refuse_labels(
-    call: Call, host: np.ndarray[Any, Any], bad: np.ndarray[Any, Any], n: int
-) -> NoReturn:
-    where = tuple(int(i) for i in np.argwhere(bad)[0])
-    k = int(host[where])
-    place = f"labels[{', '.join(map(str, where))}]" if where else "labels"
-    count = int(bad.sum())
-    others = f", the first of {count}" if count > 1 else ""
-    text = message(
-        call.name,
-        f"`labels` must lie in [0, {n}), or be left out; {place} is {k}{others}.",
-        {call.first: call.x, "labels": call.given["labels"]},
-        hint=f"to leave out such examples pass ignore_index={k}." if k < 0 else "",
-    )
-    raise LabelError(text)
-
-

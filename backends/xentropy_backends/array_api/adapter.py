@@ -8,17 +8,20 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
+from xentropy._types import Arrays, Options
 from xentropy.dispatch import Backend
+from xentropy.formulas.formula import Formula
 
 __all__ = ["backend"]
 
 _STANDARD = (
-    "abs exp expand_dims float32 float64 int64 isfinite isinf log log1p max ones_like pow reshape "
-    "sign squeeze tanh where zeros_like"
-).split()
+    *("abs", "exp", "expand_dims", "float32", "float64", "int64", "isfinite", "isinf", "log"),
+    *("log1p", "max", "ones_like", "pow", "reshape", "sign", "squeeze", "tanh", "where"),
+    "zeros_like",
+)
 
 
-def _namespace(base: Any) -> SimpleNamespace:
+def _namespace(base: Any) -> Any:
     """The formulas' functions on a namespace of the standard."""
 
     def astype(x: Any, dtype: Any, /) -> Any:
@@ -44,11 +47,14 @@ def _namespace(base: Any) -> SimpleNamespace:
     )
 
 
+_NONE: Any = SimpleNamespace()
+
+
 class _ArrayAPI(Backend):
     """Serves a family; `bind` makes one for each namespace that it meets."""
 
     def __init__(self, name: str, base: Any = None) -> None:
-        super().__init__(name, None if base is None else _namespace(base))
+        super().__init__(name, _namespace(base) if base is not None else _NONE)
         self._base = base
         self._bound: dict[str, _ArrayAPI] = {}
 
@@ -83,6 +89,11 @@ class _ArrayAPI(Backend):
             return np.from_dlpack(x)
         except (AttributeError, BufferError, RuntimeError, TypeError):
             return None
+
+    def apply(self, formula: Formula, arrays: Arrays, options: Options) -> Any:
+        # For the libraries that compute with NumPy: infinities and NaN are results here.
+        with np.errstate(all="ignore"):
+            return super().apply(formula, arrays, options)
 
     def versions(self) -> dict[str, str]:
         if self._base is None:

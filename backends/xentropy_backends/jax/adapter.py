@@ -32,7 +32,7 @@ def _max(x: Any, /, *, axis: int, keepdims: bool) -> Any:
     return jnp.max(x, axis=axis, keepdims=keepdims)
 
 
-_namespace = SimpleNamespace(
+_namespace: Any = SimpleNamespace(
     abs=jnp.abs,
     astype=lambda x, dtype, /: jnp.asarray(x, dtype=dtype),
     class_range=lambda labels, n, /: jnp.arange(n, dtype=labels.dtype),
@@ -72,7 +72,10 @@ def _rule(
     count = len(formula.roles)
 
     def split(operands: Arrays) -> tuple[Arrays, Options]:
-        return operands[:count], {**dict(static), **dict(zip(numbers, operands[count:], strict=True))}
+        return operands[:count], {
+            **dict(static),
+            **dict(zip(numbers, operands[count:], strict=True)),
+        }
 
     @jax.custom_jvp
     def evaluate(*operands: Any) -> Any:
@@ -110,7 +113,7 @@ class _JAX(Backend):
         return ", ".join(devices)
 
     def default_float(self) -> str:
-        return str(jnp.zeros(()).dtype.name)
+        return str(jax.dtypes.canonicalize_dtype(np.float64).name)
 
     def asarray(self, x: np.ndarray[Any, Any], like: Any | None) -> Any:
         return jnp.asarray(x, dtype=jax.dtypes.canonicalize_dtype(x.dtype))
@@ -121,23 +124,18 @@ class _JAX(Backend):
         on_host = all(device.platform == "cpu" for device in x.devices())
         return np.asarray(x) if (on_host or sync) and x.is_fully_addressable else None
 
-    def eager(self) -> bool:
-        return True
-
     def index_dtype(self, x: Any) -> str:
-        return "int64" if jax.config.jax_enable_x64 else "int32"
+        return str(jax.dtypes.canonicalize_dtype(np.int64).name)
 
     def accumulator(self, x: Any) -> str:
-        return "float64" if jax.config.jax_enable_x64 else "float32"
+        return str(jax.dtypes.canonicalize_dtype(np.float64).name)
 
     def apply(self, formula: Formula, arrays: Arrays, options: Options) -> Any:
         numbers = {k: v for k, v in options.items() if type(v) is float}
         static = tuple((k, v) for k, v in options.items() if type(v) is not float)
         return _rule(formula, static, tuple(numbers))(*arrays, *numbers.values())
 
-    def value_and_grad(
-        self, function: Callable[..., Any], primals: Arrays
-    ) -> tuple[Any, Arrays]:
+    def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
         argnums = tuple(range(len(primals)))
         (_, value), grads = jax.value_and_grad(function, argnums, has_aux=True)(*primals)
         return value, grads

@@ -19,7 +19,7 @@ def _astype(x: Any, dtype: Any, /) -> Any:
 
 
 def _sum(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
-    # NumPy sums pairwise along a contiguous last axis only; along others the error grows with the length.
+    # NumPy sums pairwise along a contiguous last axis only.
     if isinstance(axis, int) and x.shape[axis] > 8 and axis not in (-1, x.ndim - 1):
         x = np.ascontiguousarray(np.moveaxis(x, axis, -1))
         total = np.sum(x, axis=-1)

@@ -40,8 +40,8 @@ class Formula:
         ``partials(xp, wrt, **arrays, **options)``: for each argument named in ``wrt`` the
         derivative of the output that the element belongs to, broadcastable to the elements.
     coupled : bool
-        The outputs are elements of a row and each depends on the whole row; then ``partials`` gives ``(diagonal, row)`` of
-        the Jacobian ``diag(diagonal) - outer(1, row)`` with respect to the first argument.
+        The outputs are elements of a row and each depends on the whole row. Then ``partials`` gives
+        ``(d, r)`` of the Jacobian ``diag(d) (I - outer(1, r))`` with respect to the first argument.
     """
 
     name: str
@@ -57,34 +57,40 @@ class Formula:
 
 def value(xp: Namespace, formula: Formula, arrays: Arrays, options: Options) -> Any:
     """Evaluate ``formula`` on arrays as the caller gave them."""
-    return _lower_output(xp, formula, formula.value(xp, **_lift(xp, formula, arrays, options), **options), options)
+    return _lower_output(
+        xp, formula, formula.value(xp, **_lift(xp, formula, arrays, options), **options), options
+    )
 
 
 def vjp(
-    xp: Namespace, formula: Formula, arrays: Arrays, options: Options, wrt: Sequence[bool], cotangent: Any
+    xp: Namespace,
+    formula: Formula,
+    arrays: Arrays,
+    options: Options,
+    wrt: Sequence[bool],
+    cotangent: Any,
 ) -> tuple[Any, ...]:
     """Pull ``cotangent`` back to the arguments marked in ``wrt``; None for the others."""
     names = tuple(formula.roles)
     wanted = tuple(name for name, want in zip(names, wrt, strict=True) if want)
     partials = formula.partials(xp, wanted, **_lift(xp, formula, arrays, options), **options)
     cotangent = _lift_one(xp, _cast(xp, cotangent, options), "examples", formula, 0, options)
-    gradients = []
+    gradients: list[Any] = []
     for name, array in zip(names, arrays, strict=True):
         if name not in wanted:
             gradients.append(None)
             continue
         if formula.coupled:
             diagonal, row = partials[name]
-            gradient = diagonal * cotangent - row * _sum(xp, cotangent, options["axis"])
+            gradient = diagonal * cotangent
+            gradient = gradient - row * _sum(xp, gradient, options["axis"])
         else:
             gradient = partials[name] * cotangent
         gradients.append(_lower_gradient(xp, formula, gradient, name, array, options))
     return tuple(gradients)
 
 
-def jvp(
-    xp: Namespace, formula: Formula, arrays: Arrays, options: Options, tangents: Arrays
-) -> Any:
+def jvp(xp: Namespace, formula: Formula, arrays: Arrays, options: Options, tangents: Arrays) -> Any:
     """Push ``tangents`` forward; None stands for a zero tangent, in the result too."""
     names = tuple(formula.roles)
     moving = tuple(n for n, t in zip(names, tangents, strict=True) if t is not None)
@@ -97,7 +103,8 @@ def jvp(
     for piece in pieces[1:]:
         total = total + piece
     total = _lower_output(xp, formula, total, options)
-    return xp.astype(total, getattr(xp, options.get("result", options["dtype"])))
+    result: str = options.get("result", options["dtype"])
+    return xp.astype(total, getattr(xp, result))
 
 
 def _push(
@@ -105,7 +112,7 @@ def _push(
 ) -> Any:
     if formula.coupled:
         diagonal, row = partial
-        return diagonal * tangent - _sum(xp, row * tangent, options["axis"])
+        return diagonal * (tangent - _sum(xp, row * tangent, options["axis"]))
     piece = partial * tangent
     if formula.reduces == "axis" and formula.roles[name] in ("elements", "classes"):
         return _sum(xp, piece, options["axis"])
@@ -119,7 +126,8 @@ def _sum(xp: Namespace, x: Any, axis: int) -> Any:
 
 
 def _cast(xp: Namespace, x: Any, options: Options) -> Any:
-    return xp.astype(x, getattr(xp, options["dtype"]))
+    dtype: str = options["dtype"]
+    return xp.astype(x, getattr(xp, dtype))
 
 
 def _lift(

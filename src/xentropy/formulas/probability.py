@@ -7,7 +7,7 @@ from typing import Any
 
 from xentropy._types import Namespace
 
-from .numeric import over, smooth, smooth_binary, times
+from .numeric import over, slope, smooth, smooth_binary, times
 from .weighting import weighted
 
 __all__ = ["binary", "categorical_dense", "categorical_index"]
@@ -15,20 +15,20 @@ __all__ = ["binary", "categorical_dense", "categorical_index"]
 
 def _binary(xp: Namespace, x: Any, t: Any, *, smoothing: Any, dtype: str) -> Any:
     """``-t log p - (1 - t) log(1 - p)``."""
-    t = smooth_binary(t, smoothing)
-    return times(xp, t, 0.0 - xp.log(x)) + times(xp, 1.0 - t, 0.0 - xp.log1p(-x))
+    pos, neg = smooth_binary(t, smoothing)
+    return times(xp, pos, 0.0 - xp.log(x)) + times(xp, neg, 0.0 - xp.log1p(-x))
 
 
 def _binary_partials(
     xp: Namespace, wrt: tuple[str, ...], x: Any, t: Any, *, smoothing: Any, dtype: str
 ) -> dict[str, Any]:
-    t = smooth_binary(t, smoothing)
+    pos, neg = smooth_binary(t, smoothing)
     found: dict[str, Any] = {}
     if "x" in wrt:
-        found["x"] = over(xp, 1.0 - t, 1.0 - x) - over(xp, t, x)
+        found["x"] = over(xp, neg, 1.0 - x) - over(xp, pos, x)
     if "t" in wrt:
-        slope = xp.log1p(-x) - xp.log(x)
-        found["t"] = slope if smoothing is None else (1.0 - smoothing) * slope
+        each = slope(xp, pos, 0.0 - xp.log(x)) + slope(xp, neg, xp.log1p(-x))
+        found["t"] = each if smoothing is None else (1.0 - smoothing) * each
     return found
 
 
@@ -73,11 +73,13 @@ def _categorical_partials(
         g = 0.0 - over(xp, _coefficients(xp, x, t, class_weight, axis, smoothing), x)
         found["x"] = g if invalid is None else xp.where(invalid, math.nan, g)
     if "t" in wrt:
-        slope = 0.0 - xp.log(x)
-        slope = slope if class_weight is None else times(xp, class_weight, slope)
-        found["t"] = slope if smoothing is None else (1.0 - smoothing) * slope
+        each = 0.0 - xp.log(x)
+        each = slope(xp, t, each if class_weight is None else times(xp, class_weight, each))
+        found["t"] = each if smoothing is None else (1.0 - smoothing) * each
     if "class_weight" in wrt:
-        found["class_weight"] = times(xp, smooth(xp, x, t, smoothing, axis), 0.0 - xp.log(x))
+        each = times(xp, smooth(xp, x, t, smoothing, axis), 0.0 - xp.log(x))
+        each = slope(xp, class_weight, each)
+        found["class_weight"] = each if invalid is None else xp.where(invalid, math.nan, each)
     return found
 
 

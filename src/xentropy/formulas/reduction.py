@@ -94,9 +94,7 @@ def _total_partials(
 total = Formula("sum", {"losses": "examples"}, "all", _total, _total_partials)
 
 
-def _mean_parts(
-    xp: Namespace, losses: Any, weights: Any, denominator: Any
-) -> tuple[Any, Any, Any]:
+def _mean_parts(xp: Namespace, losses: Any, weights: Any, denominator: Any) -> tuple[Any, Any, Any]:
     """The sum, the denominator, and whether they are 0 / 0; the denominator is 1 there."""
     if denominator is None:
         denominator = _sum(xp, xp.ones_like(losses) if weights is None else weights)

@@ -52,9 +52,7 @@ def _smooth_l1_slope(xp: Namespace, e: Any, beta: Any) -> Any:
 
 
 squared_error = _of_error("squared_error", lambda xp, e: e * e, lambda xp, e: 2.0 * e)
-absolute_error = _of_error(
-    "absolute_error", lambda xp, e: xp.abs(e), lambda xp, e: xp.sign(e)
-)
+absolute_error = _of_error("absolute_error", lambda xp, e: xp.abs(e), lambda xp, e: xp.sign(e))
 log_cosh = _of_error("log_cosh", log_cosh_of, lambda xp, e: xp.tanh(e))
 huber = _of_error("huber", _huber, _huber_slope, "delta")
 smooth_l1 = _of_error("smooth_l1", _smooth_l1, _smooth_l1_slope, "beta")

@@ -6,7 +6,7 @@ from typing import Any
 
 from xentropy._types import Namespace
 
-from .numeric import logistic, over, smooth_binary, times
+from .numeric import logistic, over, slope, smooth_binary, times
 from .weighting import weighted
 
 __all__ = ["cross_entropy", "focal"]
@@ -17,9 +17,9 @@ def _cross_entropy(
 ) -> Any:
     """``t w softplus(-x) + (1 - t) softplus(x)``."""
     unit = logistic(xp, x)
-    t = smooth_binary(t, smoothing)
-    positive = t if pos_weight is None else pos_weight * t
-    return times(xp, positive, unit.softplus_neg) + times(xp, 1.0 - t, unit.softplus)
+    pos, neg = smooth_binary(t, smoothing)
+    pos = pos if pos_weight is None else pos_weight * pos
+    return times(xp, pos, unit.softplus_neg) + times(xp, neg, unit.softplus)
 
 
 def _cross_entropy_partials(
@@ -33,17 +33,20 @@ def _cross_entropy_partials(
     dtype: str,
 ) -> dict[str, Any]:
     unit = logistic(xp, x)
-    t = smooth_binary(t, smoothing)
+    pos, neg = smooth_binary(t, smoothing)
     found: dict[str, Any] = {}
     if "x" in wrt:
-        positive = t if pos_weight is None else pos_weight * t
-        found["x"] = (1.0 - t) * unit.p - positive * unit.q
+        weighted_pos = pos if pos_weight is None else pos_weight * pos
+        found["x"] = neg * unit.p - weighted_pos * unit.q
     if "t" in wrt:
         # Without a weight softplus(-x) - softplus(x) is -x: one rounding, finite wherever x is.
-        slope = 0.0 - x if pos_weight is None else pos_weight * unit.softplus_neg - unit.softplus
-        found["t"] = slope if smoothing is None else (1.0 - smoothing) * slope
+        each = 0.0 - x
+        if pos_weight is not None:
+            each = times(xp, pos_weight, unit.softplus_neg)
+            each = slope(xp, pos, each) - slope(xp, neg, unit.softplus)
+        found["t"] = each if smoothing is None else (1.0 - smoothing) * each
     if "pos_weight" in wrt:
-        found["pos_weight"] = times(xp, t, unit.softplus_neg)
+        found["pos_weight"] = slope(xp, pos_weight, times(xp, pos, unit.softplus_neg))
     return found
 
 
@@ -52,10 +55,10 @@ def _focal(
 ) -> Any:
     """``alpha_t (1 - p_t)^gamma ce`` (Lin et al., ICCV 2017)."""
     unit = logistic(xp, x)
-    t = smooth_binary(t, smoothing)
-    loss = times(xp, t, unit.softplus_neg) + times(xp, 1.0 - t, unit.softplus)
-    loss = times(xp, xp.pow(t * unit.q + (1.0 - t) * unit.p, gamma), loss)
-    return loss if alpha is None else _balance(alpha, t) * loss
+    pos, neg = smooth_binary(t, smoothing)
+    loss = times(xp, pos, unit.softplus_neg) + times(xp, neg, unit.softplus)
+    loss = times(xp, xp.pow(pos * unit.q + neg * unit.p, gamma), loss)
+    return loss if alpha is None else _balance(alpha, pos, neg) * loss
 
 
 def _focal_partials(
@@ -70,32 +73,32 @@ def _focal_partials(
     dtype: str,
 ) -> dict[str, Any]:
     unit = logistic(xp, x)
-    t = smooth_binary(t, smoothing)
+    pos, neg = smooth_binary(t, smoothing)
     p, q = unit.p, unit.q
-    miss = t * q + (1.0 - t) * p  # 1 - p_t
+    miss = pos * q + neg * p  # 1 - p_t
     power = xp.pow(miss, gamma)
-    loss = times(xp, t, unit.softplus_neg) + times(xp, 1.0 - t, unit.softplus)
-    balance = 1.0 if alpha is None else _balance(alpha, t)
+    loss = times(xp, pos, unit.softplus_neg) + times(xp, neg, unit.softplus)
+    balance = 1.0 if alpha is None else _balance(alpha, pos, neg)
     # p q / miss as 1 / (t / p + (1 - t) / q): finite where a probability underflows.
-    odds = 1.0 / (over(xp, t, p) + over(xp, 1.0 - t, q))
+    odds = 1.0 / (over(xp, pos, p) + over(xp, neg, q))
     found: dict[str, Any] = {}
     if "x" in wrt:
-        slope = gamma * (1.0 - 2.0 * t) * times(xp, odds, loss)
-        found["x"] = balance * (power * (slope + ((1.0 - t) * p - t * q)))
+        fade = gamma * (neg - pos) * times(xp, odds, loss)
+        found["x"] = balance * (power * (fade + (neg * p - pos * q)))
     if "t" in wrt:
         hidden = miss == 0
         drop = times(xp, power, loss) * (q - p) / xp.where(hidden, 1.0, miss)
-        slope = balance * (gamma * xp.where(hidden, 0.0, drop) - times(xp, power, x))
+        each = balance * (gamma * xp.where(hidden, 0.0, drop) - times(xp, power, x))
         if alpha is not None:
-            slope = slope + (2.0 * alpha - 1.0) * times(xp, power, loss)
-        found["t"] = slope if smoothing is None else (1.0 - smoothing) * slope
+            each = each + (2.0 * alpha - 1.0) * times(xp, power, loss)
+        found["t"] = each if smoothing is None else (1.0 - smoothing) * each
     if "alpha" in wrt:
-        found["alpha"] = (2.0 * t - 1.0) * times(xp, power, loss)
+        found["alpha"] = (pos - neg) * times(xp, power, loss)
     return found
 
 
-def _balance(alpha: Any, t: Any) -> Any:
-    return alpha * t + (1.0 - alpha) * (1.0 - t)
+def _balance(alpha: Any, pos: Any, neg: Any) -> Any:
+    return alpha * pos + (1.0 - alpha) * neg
 
 
 cross_entropy = weighted(

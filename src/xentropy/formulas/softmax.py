@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from xentropy._types import Namespace
 
 from .formula import Formula
-from .numeric import exp_difference, smooth, times
+from .numeric import exp_difference, slope, smooth, times
 from .weighting import weighted
 
 __all__ = [
@@ -75,9 +75,10 @@ def _rows(
     top = xp.where(usable, top, math.nan)
     z, e = exp_difference(xp, x, top, temperature, dtype)
     peak = x == top
-    ties = xp.sum(xp.astype(peak, x.dtype), axis=axis, keepdims=True)
-    # e - 1 is 0 at a maximum, and keeps its derivative.
-    rest = xp.sum(xp.where(peak, e - 1.0, e), axis=axis, keepdims=True) + (ties - 1.0)
+    # Two sums: XLA reassociates within a sum, where an e - 1 would cost all digits of the rest. The
+    # first is the number of maxima, but has their derivative.
+    ties = xp.sum(xp.where(peak, e, 0.0), axis=axis, keepdims=True)
+    rest = (ties - 1.0) + xp.sum(xp.where(peak, 0.0, e), axis=axis, keepdims=True)
     return _Rows(top, z, e, rest, xp.log1p(rest))
 
 
@@ -155,10 +156,11 @@ def _family(
             mask = rest["class_mask"]
             found["x"] = g if mask is None else xp.where(mask, g, 0.0)
         if "t" in wrt:
-            slope = f if weight is None else times(xp, weight, f)
-            found["t"] = slope if smoothing is None else (1.0 - smoothing) * slope
+            each = slope(xp, t, f if weight is None else times(xp, weight, f))
+            found["t"] = each if smoothing is None else (1.0 - smoothing) * each
         if "class_weight" in wrt:
-            found["class_weight"] = times(xp, t, f)
+            # NaN where the row has no softmax, whatever its labels.
+            found["class_weight"] = slope(xp, weight, times(xp, t, f)) + (rows.top - rows.top)
         return found
 
     dense, index = (
@@ -176,9 +178,7 @@ def _family(
     return dense, index
 
 
-def _divergence(
-    xp: Namespace, x: Any, t: Any, *, axis: int, dtype: str, temperature: Any
-) -> Any:
+def _divergence(xp: Namespace, x: Any, t: Any, *, axis: int, dtype: str, temperature: Any) -> Any:
     rows = _rows(xp, x, axis=axis, dtype=dtype, temperature=temperature)
     loss = _loss(xp, rows, times(xp, t, xp.log(t) + rows.surprise), axis)
     return loss if temperature is None else temperature * temperature * loss
@@ -199,8 +199,8 @@ def _divergence_partials(
     if "x" in wrt:
         found["x"] = _product(temperature, _gradient(xp, rows, t, axis))
     if "t" in wrt:
-        slope = xp.log(t) + rows.surprise + 1.0
-        found["t"] = slope if temperature is None else temperature * temperature * slope
+        each = xp.where(t == 0, 0.0, xp.log(t) + rows.surprise + 1.0)
+        found["t"] = each if temperature is None else temperature * temperature * each
     return found
 
 
@@ -243,9 +243,7 @@ def _log_softmax_partials(
 cross_entropy_dense, cross_entropy_index = _family("cross_entropy", _surprise)
 poly_dense, poly_index = _family("poly", _poly, "epsilon")
 focal_dense, focal_index = _family("softmax_focal", _focal, "gamma")
-kl_divergence = weighted(
-    "kl_divergence", _divergence, _divergence_partials, prediction="logits"
-)
+kl_divergence = weighted("kl_divergence", _divergence, _divergence_partials, prediction="logits")
 logsumexp = Formula(
     "logsumexp",
     {"x": "elements", "class_mask": "constant"},

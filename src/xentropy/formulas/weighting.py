@@ -30,17 +30,25 @@ def weighted(
     ``value(xp, x, t, **rest)`` and ``partials(xp, wrt, x, t, **rest)`` see neither weights nor masks;
     with ``index`` they see index labels as a one-hot ``t``, and in ``invalid`` which rows to poison.
     """
-    roles: dict[str, Role] = {prediction: prediction_role}
-    roles[labels] = "constant" if index else "elements"
-    roles |= dict.fromkeys(classes, "classes") | dict.fromkeys(constants, "constant")
-    roles |= {"sample_weight": "examples", "keep": "constant"}
+    roles: dict[str, Role] = {
+        prediction: prediction_role,
+        labels: "constant" if index else "elements",
+        **dict.fromkeys(classes, "classes"),
+        **dict.fromkeys(constants, "constant"),
+        "sample_weight": "examples",
+        "keep": "constant",
+    }
     rename = {prediction: "x", labels: "t"}
+
+    def inner_name(name: str) -> str:
+        return rename.get(name, name)
 
     def prepare(xp: Namespace, arrays: dict[str, Any], active: Any) -> dict[str, Any]:
         """Rename, hide what is left out, and turn indices into one-hot rows."""
-        arrays = {rename.get(k, k): v for k, v in arrays.items()}
+        arrays = {inner_name(name): x for name, x in arrays.items()}
         if active is not None:
-            arrays["x"] = xp.where(active, arrays["x"], 0)
+            # One half is inside the domain of logits and of probabilities.
+            arrays["x"] = xp.where(active, arrays["x"], 0.5)
             arrays["t"] = xp.where(active, arrays["t"], 0)
         if index:
             arrays |= _one_hot(xp, **arrays)
@@ -55,12 +63,13 @@ def weighted(
         xp: Namespace, wrt: tuple[str, ...], *, sample_weight: Any, keep: Any, **arrays: Any
     ) -> Mapping[str, Any]:
         active = _active(sample_weight, keep)
-        inner = tuple(rename.get(name, name) for name in wrt if name != "sample_weight")
+        outer = tuple(name for name in wrt if name != "sample_weight")
         result: dict[str, Any] = {}
-        if inner:
+        if outer:
+            inner = tuple(map(inner_name, outer))
             found = partials(xp, inner, **prepare(xp, arrays, active))
-            scaled = {k: _scale(xp, found[k], sample_weight, active) for k in inner}
-            result = {name: scaled[rename.get(name, name)] for name in wrt if name != "sample_weight"}
+            for name in outer:
+                result[name] = _scale(xp, found[inner_name(name)], sample_weight, active)
         if "sample_weight" in wrt:
             losses = value(xp, **prepare(xp, arrays, keep))
             hidden = (sample_weight == 0) & ~xp.isfinite(losses)
@@ -82,9 +91,7 @@ def _scale(xp: Namespace, x: Any, sample_weight: Any, active: Any) -> Any:
     return x if active is None else xp.where(active, x, 0.0)
 
 
-def _one_hot(
-    xp: Namespace, x: Any, t: Any, *, axis: int, dtype: str, **_: Any
-) -> dict[str, Any]:
+def _one_hot(xp: Namespace, x: Any, t: Any, *, axis: int, dtype: str, **_: Any) -> dict[str, Any]:
     n = xp.size(x, axis)
     classes = xp.reshape(xp.class_range(t, n), along(axis, x.ndim))
     one_hot = xp.astype(t == classes, getattr(xp, dtype))

@@ -28,7 +28,7 @@ _BLOCK = 2**19
 
 _SOFTMAX = ("cross_entropy", "softmax_cross_entropy", "sparse_softmax_cross_entropy")
 _SIGMOID = ("sigmoid_cross_entropy", "weighted_sigmoid_cross_entropy")
-_FIRST = dict.fromkeys(_SOFTMAX + _SIGMOID, "logits")
+_FIRST: dict[str, str] = dict.fromkeys(_SOFTMAX + _SIGMOID, "logits")
 _FIRST |= dict.fromkeys(("squared_error", "absolute_error", "huber"), "predictions")
 _NUMBERS = {"label_smoothing": 0.0, "z_loss": 0.0, "delta": 1.0}
 LOSSES = tuple(_FIRST)
@@ -177,10 +177,7 @@ class _Call:
         """Return where * sample_weight of some examples, 0 for those ignored."""
         live = self.take("where", rows)
         if "index" in self.narrow and self.ignore_index is not None:
-            index = self.take("index", rows)
-            span = np.iinfo(index.dtype)
-            if span.min <= self.ignore_index <= span.max:
-                live = live & (index != self.ignore_index)
+            live = live & (self.take("index", rows) != self.ignore_index)
         return np.where(live, _number(self.take("sample_weight", rows), self.compute), 0)
 
     def truth(self, rows: slice, wrt: tuple[str, ...]) -> Truth:

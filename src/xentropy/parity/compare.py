@@ -93,7 +93,9 @@ def ulp(y: Array, dtype: str) -> Array:
 
 
 @np.errstate(all="ignore")
-def ulp_errors(got: Array, truth: Array, scale: Array, dtype: str) -> Array:
+def ulp_errors(
+    got: Array, truth: Array, scale: Array, dtype: str, *, terms: float = 1.0
+) -> Array:
     """Return the distance of `got` from `truth` in ulp of `scale`, element by element.
 
     Parameters
@@ -105,13 +107,16 @@ def ulp_errors(got: Array, truth: Array, scale: Array, dtype: str) -> Array:
         arrays wider than `got`; same shape.
     dtype
         The name of the dtype of `got`: float64, float32, float16 or bfloat16.
+    terms
+        How many terms of weight 1 are summed. Each may have been flushed to 0 below the smallest
+        normal number of the compute dtype.
 
     Returns
     -------
     ndarray
         float64. Infinite where NaN or an infinity is on one side only. A true number beyond the
-        largest finite one may be an infinity of its sign. A true number other than 0 below the
-        smallest normal number of the compute dtype may come as anything of its sign up to that.
+        largest finite one may be an infinity of its sign. A gap that flushed terms explain is 0,
+        if the sign is right.
     """
     got, truth, scale = np.asarray(got), np.asarray(truth), np.asarray(scale)
     if not got.shape == truth.shape == scale.shape:
@@ -123,7 +128,8 @@ def ulp_errors(got: Array, truth: Array, scale: Array, dtype: str) -> Array:
     gap = np.abs(_like(truth, np.where(defined, got, 0)) - np.where(defined, truth, 0))
     errors = np.asarray(gap / ulp(scale, dtype), dtype=np.float64)
     smallest = _FORMATS[form.compute].smallest
-    flushed = (truth != 0) & (np.abs(truth) < smallest) & (gap <= smallest)
+    lost = terms * smallest
+    flushed = (truth != 0) & (np.abs(truth) < lost) & (gap <= lost)
     same_sign = ((got > 0) & (truth > 0)) | ((got < 0) & (truth < 0))
     errors = np.where(flushed & (same_sign | (got == 0)), 0.0, errors)
     both_infinite = np.isinf(got) & (np.abs(truth) > form.largest) & same_sign

@@ -322,7 +322,7 @@ Family: TypeAlias = Callable[[_Rows], dict[str, Pair]]
 class _Spec:
     family: Family
     numbers: Mapping[str, float] = field(default_factory=dict)
-    weight: str = ""
+    weight: str = "no weight"
     first: str = "logits"
     labels: str = "labels"
     by_class: bool = True
@@ -445,7 +445,12 @@ def _read(
     if options:
         msg = f"{loss} takes no {sorted(options)}"
         raise TypeError(msg)
-    t, wrong, ignored = _labels(loss, np.asarray(labels), layout, ignore_index, compute)
+    labels, wrong, ignored = np.asarray(labels), np.array(False), np.array(False)
+    indices = _are_indices(loss, labels, layout)
+    if indices:
+        t, wrong, ignored = _one_hots(labels, layout, ignore_index)
+    else:
+        t = layout.rows(_exact(labels, compute))
     rows = _Rows(
         x=layout.rows(_exact(prediction, compute)),
         t=t,
@@ -457,30 +462,34 @@ def _read(
         & (np.sum(t == 1, axis=1, keepdims=True) == 1),
         more=more,
     )
-    shapes = {spec.weight: np.shape(w), "sample_weight": np.shape(sample_weight)}
-    shapes |= {spec.labels: np.shape(labels), spec.first: shape}
+    given = {spec.first: prediction, spec.weight: w, "sample_weight": sample_weight}
+    if not indices:
+        given[spec.labels] = labels
+    shapes = {name: np.asarray(array).shape for name, array in given.items() if array is not None}
     live = ~ignored & layout.examples(np.asarray(True if where is None else where))
     each = layout.examples(_exact(1 if sample_weight is None else sample_weight, compute))
     return _Call(spec, layout, rows, shapes, wrong, live, each)
 
 
-def _labels(
-    loss: str, labels: Array, layout: _Layout, ignore_index: int | None, compute: str
-) -> tuple[Array, Array, Array]:
-    """Return the labels as distributions and, as columns, which are wrong and which ignored."""
-    no = np.zeros((int(np.prod(layout.batch)), 1), bool)
+def _are_indices(loss: str, labels: Array, layout: _Layout) -> bool:
     either = ("cross_entropy", "softmax_focal_cross_entropy", "poly_cross_entropy")
-    integers = labels.ndim == len(layout.batch) and labels.dtype.name.startswith(("int", "uint"))
-    if not (loss.startswith("sparse_") or (loss in either and integers)):
-        return layout.rows(_exact(labels, compute)), no, no
+    integers = labels.dtype.name.startswith(("int", "uint"))
+    fit = integers and labels.ndim == len(layout.batch)
+    return loss.startswith("sparse_") or (loss in either and fit)
+
+
+def _one_hots(
+    labels: Array, layout: _Layout, ignore_index: int | None
+) -> tuple[Array, Array, Array]:
+    """Return index labels as one-hot rows and, as columns, which are wrong and which ignored."""
     if labels.shape != layout.batch:
         msg = f"index labels of shape {labels.shape} for examples of {layout.batch}"
         raise ValueError(msg)
     index = [int(v) for v in labels.reshape(-1).tolist()]  # compared by value, whatever the dtype
     t = np.array([[mp.mpf(c == k) for c in range(layout.classes)] for k in index], dtype=object)
-    wrong = no | np.array([not 0 <= k < layout.classes for k in index], bool).reshape(-1, 1)
-    ignored = no | np.array([k == ignore_index for k in index], bool).reshape(-1, 1)
-    return t.reshape(-1, layout.classes), wrong, ignored
+    wrong = np.array([not 0 <= k < layout.classes for k in index], bool)
+    ignored = np.array([k == ignore_index for k in index], bool)
+    return t.reshape(-1, layout.classes), wrong[:, None], ignored[:, None]
 
 
 def _gradient(call: _Call, name: str, found: Mapping[str, Pair], value: Array) -> Pair:
@@ -548,6 +557,9 @@ def evaluate(
         v = np.where(call.wrong, mp.nan, _total(_times(rows.t, rows.w)))
     else:
         v = np.full_like(value, mp.one)
+    if not set(wrt) <= set(call.shapes):
+        msg = f"{loss} has no gradient by {wrt}, only by {sorted(call.shapes)}"
+        raise ValueError(msg)
     pairs = {name: _gradient(call, name, found, value) for name in wrt}
     return Truth(
         value=_times(call.u, value).reshape(batch),

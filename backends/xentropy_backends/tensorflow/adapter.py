@@ -1,0 +1,149 @@
+"""TensorFlow: tensors and variables, eager and in graphs, with the partials of the formulas as gradients."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from xentropy._types import Arrays, Namespace, Options
+from xentropy.dispatch import Backend
+from xentropy.errors import UnsupportedError
+from xentropy.formulas.formula import Formula, value, vjp
+
+from .namespace import namespace
+
+__all__ = ["backend"]
+
+
+class _TensorFlow(Backend):
+    autodiff = True
+
+    def owns(self, x: object) -> bool:
+        # Keras variables too; ragged and sparse tensors and slices are not arrays.
+        return isinstance(x, tf.__internal__.types.Tensor)
+
+    def dtype_name(self, x: Any) -> str:
+        return str(tf.as_dtype(x.dtype).name)
+
+    def device(self, x: Any) -> str | None:
+        """``cpu``, ``gpu:0``; None in a graph, whose ops are placed when it runs."""
+        if x.shape.rank is None:
+            msg = "xentropy: the rank of every tensor must be known.\nHint: give it one with tf.ensure_shape or an input_signature."
+            raise UnsupportedError(msg)
+        return None if tf.is_symbolic_tensor(x) else _place(x.device)
+
+    def default_float(self) -> str:
+        return "float32"
+
+    def asarray(self, x: np.ndarray[Any, Any], like: Any | None) -> Any:
+        if like is None or tf.is_symbolic_tensor(like):
+            return tf.convert_to_tensor(x)
+        with tf.device(like.device):
+            return tf.convert_to_tensor(x)
+
+    def concrete(self, x: Any, *, sync: bool = False) -> np.ndarray[Any, Any] | None:
+        x = tf.convert_to_tensor(x)
+        if tf.is_symbolic_tensor(x):
+            return None
+        if _place(x.device) != "cpu":
+            return np.asarray(x.numpy()) if sync else None
+        try:
+            return np.from_dlpack(x)
+        except (BufferError, RuntimeError):  # bfloat16
+            return np.asarray(x.numpy())
+
+    # Nothing here depends on the values of tensors: AutoGraph would find nothing to convert.
+    @tf.autograph.experimental.do_not_convert
+    def apply(self, formula: Formula, arrays: Arrays, options: Options) -> Any:
+        arrays = tuple(None if x is None else tf.convert_to_tensor(x) for x in arrays)
+        # What tapes do not watch they do not keep: of the value they need no intermediate result.
+        constants = tuple(None if x is None else tf.stop_gradient(x) for x in arrays)
+        output = value(self.xp, formula, constants, options)
+        first, *others = _groups(formula, arrays) or [()]
+        result = _differentiable(self.xp, formula, arrays, options, first, output)
+        for group in others:
+            zero = tf.zeros_like(output)
+            result += _differentiable(self.xp, formula, arrays, options, group, zero)
+        return result
+
+    def value_and_grad(
+        self, function: Callable[..., Any], primals: Arrays
+    ) -> tuple[Any, Arrays]:
+        # An identity makes each argument distinct, also where the caller passes one tensor twice.
+        tensors = tuple(tf.identity(x) for x in primals)
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            root, result = function(*tensors)
+        zero = tf.UnconnectedGradients.ZERO
+        gradients = tape.gradient(root, tensors, unconnected_gradients=zero)
+        return result, tuple(tf.convert_to_tensor(g) for g in gradients)
+
+    def versions(self) -> dict[str, str]:
+        return {"tensorflow": str(tf.__version__)}
+
+    def devices(self) -> list[str]:
+        return [_place(device.name) for device in tf.config.list_logical_devices()]
+
+
+@functools.cache
+def _place(device: str) -> str:
+    spec = tf.DeviceSpec.from_string(device)
+    kind = str(spec.device_type).lower()
+    return kind if kind == "cpu" else f"{kind}:{spec.device_index}"
+
+
+def _groups(formula: Formula, arrays: Arrays) -> list[tuple[int, ...]]:
+    """The positions of the arrays to be differentiated, those first whose gradients come in one go.
+
+    A tape asks for the gradients of a group only if it watches one of it; weights, whose gradient costs a pass of its own, stand alone.
+    """
+    together, alone = [], []
+    for i, (role, x) in enumerate(zip(formula.roles.values(), arrays, strict=True)):
+        if x is None or role == "constant" or not x.dtype.is_floating:
+            continue
+        joined = i == 0 or role == "elements" or formula.reduces == "all"
+        (together if joined else alone).append(i)
+    return [tuple(together)] * bool(together) + [(i,) for i in alone]
+
+
+def _differentiable(
+    xp: Namespace,
+    formula: Formula,
+    arrays: Arrays,
+    options: Options,
+    group: tuple[int, ...],
+    output: Any,
+) -> Any:
+    """``output`` with the formula's gradient with respect to the arrays at the positions in ``group``."""
+    wrt = tuple(i in group for i in range(len(arrays)))
+
+    @tf.custom_gradient
+    def connect(*tensors: Any) -> tuple[Any, Callable[[Any], list[Any]]]:
+        inputs = list(arrays)
+        for i, x in zip(group, tensors, strict=True):
+            inputs[i] = x
+
+        def gradient(upstream: Any) -> list[Any]:
+            upstream = tf.convert_to_tensor(upstream)  # tf.gather sends slices
+            found = vjp(xp, formula, tuple(inputs), options, wrt, upstream)
+            return [_unbroadcast(found[i], inputs[i]) for i in group]
+
+        return output, gradient
+
+    return connect(*(arrays[i] for i in group)) if group else output
+
+
+def _unbroadcast(gradient: Any, x: Any) -> Any:
+    """Sum over the lengths of ``x`` that turn out to be 1 only when the graph runs."""
+    if x.shape.is_fully_defined() or gradient.shape.is_fully_defined():
+        return gradient
+    like = tf.shape(x)
+    axes = tf.raw_ops.BroadcastGradientArgs(s0=like, s1=tf.shape(gradient)).r0
+    return tf.reshape(tf.reduce_sum(gradient, axes), like)
+
+
+backend = _TensorFlow("tensorflow", namespace)

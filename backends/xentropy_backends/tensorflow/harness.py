@@ -1,0 +1,58 @@
+"""TensorFlow as tests see it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from xentropy.testing.harness import Harness, Run
+
+__all__ = ["harness"]
+
+
+def _jvp(f: Run, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
+    with tf.autodiff.ForwardAccumulator(primals, tangents) as accumulator:
+        output = f(*primals)
+    return accumulator.jvp(output, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
+def _hessian(f: Run, x: Any) -> Any:
+    with tf.GradientTape(persistent=True) as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            value = f(x)
+        gradient = inner.gradient(value, x)
+    return outer.jacobian(gradient, x, experimental_use_pfor=False)
+
+
+class _TensorFlow(Harness):
+    modes: ClassVar = {
+        "eager": lambda f: f,
+        "function": tf.function,
+        "xla": lambda f: tf.function(f, jit_compile=True),
+    }
+    transforms: ClassVar = {
+        "jvp": _jvp,
+        "hessian": _hessian,
+        "vmap": lambda f: lambda *xs: tf.vectorized_map(lambda args: f(*args), xs),
+    }
+
+    def array(self, x: Any) -> Any:
+        return tf.constant(np.asarray(x))
+
+    def numpy(self, x: Any) -> np.ndarray[Any, Any]:
+        values: np.ndarray[Any, Any] = x.numpy()
+        return values
+
+    def gradient(self, f: Run, primals: tuple[Any, ...], argnums: tuple[int, ...]) -> tuple[Any, ...]:
+        with tf.GradientTape() as tape:
+            for i in argnums:
+                tape.watch(primals[i])
+            value = f(*primals)
+        return tuple(tape.gradient(value, [primals[i] for i in argnums]))
+
+
+harness = _TensorFlow("tensorflow")

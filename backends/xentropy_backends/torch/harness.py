@@ -1,0 +1,61 @@
+"""PyTorch as tests see it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import ml_dtypes
+import numpy as np
+import torch
+
+from xentropy.testing.harness import Harness, Run
+
+__all__ = ["harness"]
+
+
+def _compile(f: Run) -> Run:
+    # Functions that share their code count as recompilations of one.
+    torch._dynamo.reset()
+    compiled: Run = torch.compile(f, fullgraph=True, dynamic=False)
+    return compiled
+
+
+def _jvp(f: Run, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
+    return torch.func.jvp(f, primals, tangents)[1]
+
+
+class _Torch(Harness):
+    modes: ClassVar = {
+        "eager": lambda f: f,
+        "compile": _compile,
+    }
+    transforms: ClassVar = {
+        "jvp": _jvp,
+        "hessian": lambda f, x: torch.func.hessian(f)(x),
+        "vmap": torch.func.vmap,
+    }
+
+    def array(self, x: Any) -> Any:
+        host = np.array(x)
+        if host.dtype == ml_dtypes.bfloat16:
+            return torch.from_numpy(host.view(np.int16)).view(torch.bfloat16)
+        return torch.from_numpy(host)
+
+    def numpy(self, x: Any) -> np.ndarray[Any, Any]:
+        x = x.detach().cpu()
+        if x.dtype == torch.bfloat16:
+            return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+        values: np.ndarray[Any, Any] = x.numpy()
+        return values
+
+    def elsewhere(self, x: Any) -> Any:
+        return x.to("meta")
+
+    def gradient(
+        self, f: Run, primals: tuple[Any, ...], argnums: tuple[int, ...]
+    ) -> tuple[Any, ...]:
+        leaves = [x.detach().requires_grad_(i in argnums) for i, x in enumerate(primals)]
+        return torch.autograd.grad(f(*leaves), [leaves[i] for i in argnums])
+
+
+harness = _Torch("torch")

@@ -1,0 +1,74 @@
+"""The founding examples and the digits: what every loss is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .cases import LOSSES, Case
+
+__all__ = ["MAIN", "arguments", "digits", "founding"]
+
+Array: TypeAlias = npt.NDArray[Any]
+
+MAIN = ("sparse_softmax_cross_entropy", "softmax_cross_entropy", "sigmoid_cross_entropy")
+"""What the compilers of the frameworks run too."""
+
+_LOGITS = np.array([[12, 3, 2], [3, 10, 1], [1, 2, 5], [4, 6.5, 1.2], [3, 6, 1]])
+_LABELS = np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [0, 1, 0]])
+_ROWS = np.array([[2, 0.5, 6], [0.1, 0, 3]])
+_INDEX = np.array([2, 1])
+_INDEX_LOSSES = (
+    "sparse_softmax_cross_entropy",
+    "softmax_focal_cross_entropy",
+    "poly_cross_entropy",
+    "sparse_categorical_cross_entropy",
+)
+
+
+def _softmax(x: Array) -> Array:
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+def arguments(loss: str, logits: Array, labels: Array) -> tuple[Array, Array | None]:
+    """Return predictions and labels that suit a loss, from logits and one-hot or binary labels."""
+    if loss in ("logsumexp", "log_softmax"):
+        return logits, None
+    prediction = logits
+    if loss == "binary_cross_entropy":
+        prediction = 1 / (1 + np.exp(-logits))
+    elif "categorical" in loss:
+        prediction = _softmax(logits)
+    if loss in _INDEX_LOSSES:
+        return prediction, labels.argmax(axis=-1)
+    if loss == "kl_divergence":  # a teacher that is less sure
+        return prediction, _softmax(logits / 4 + labels)
+    return prediction, labels
+
+
+def founding() -> Iterator[Case]:
+    """Yield the examples of the founding document, for losses that it does not name as well."""
+    for loss in LOSSES:
+        if loss in _INDEX_LOSSES:
+            prediction, _ = arguments(loss, _ROWS, _ROWS)
+            yield Case("founding", loss, prediction, _INDEX)
+        elif loss != "weighted_sigmoid_cross_entropy":
+            yield Case("founding", loss, *arguments(loss, _LOGITS, _LABELS))
+    for weight in (0.5, 2.0, np.array([0.5, 2.0, 3.0])):
+        shown = weight.tolist() if isinstance(weight, np.ndarray) else weight
+        name = f"founding, pos_weight={shown}"
+        options = {"pos_weight": weight}
+        yield Case(name, "weighted_sigmoid_cross_entropy", _LOGITS, _LABELS, options)
+
+
+def digits(logits: Array, labels: Array, most: int, bulk: tuple[str, ...]) -> Iterator[Case]:
+    """Yield the digits under their classifier, the first `most` of them where `bulk` knows no truth."""
+    one_hot = np.eye(logits.shape[1])[labels]
+    for loss in LOSSES:
+        rows = slice(None if loss in bulk else most)
+        options = {"pos_weight": 2.0} if loss == "weighted_sigmoid_cross_entropy" else {}
+        yield Case("digits", loss, *arguments(loss, logits[rows], one_hot[rows]), options)

@@ -1,0 +1,7 @@
+"""What tests and the parity command need of a framework: arrays in, arrays out, and its transforms."""
+
+from __future__ import annotations
+
+from .harness import Harness, load_harness
+
+__all__ = ["Harness", "load_harness"]

@@ -1,0 +1,68 @@
+"""One framework as a test sees it; each backend has a `harness` of its own beside its adapter."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+import xentropy
+
+__all__ = ["Harness", "Run", "load_harness"]
+
+Run = Callable[..., Any]
+
+
+class Harness:
+    """Arrays and transforms of a framework; the defaults serve one without any transform.
+
+    ``modes`` are ways to run a function of arrays: as it is, and through each compiler.
+    ``transforms`` are the derivatives and maps that the framework has beyond the gradient:
+
+    * ``jvp``: ``(f, primals, tangents) -> tangent`` of the output,
+    * ``hessian``: ``(f, x) -> array`` of shape ``x.shape * 2`` for a scalar ``f``,
+    * ``vmap``: ``(f) -> f`` mapped over the first axis of all arguments.
+    """
+
+    modes: ClassVar[Mapping[str, Callable[[Run], Run]]] = {"eager": lambda f: f}
+    transforms: ClassVar[Mapping[str, Run]] = {}
+    #: Whether float64 arrays exist as this process is configured.
+    float64 = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def array(self, x: Any) -> Any:
+        """A NumPy array as one of the framework, of the same dtype."""
+        return np.asarray(x)
+
+    def numpy(self, x: Any) -> np.ndarray[Any, Any]:
+        """An array of the framework as a NumPy array, of the same dtype."""
+        return np.asarray(x)
+
+    def elsewhere(self, x: Any) -> Any:
+        """Copy an array to another device; None where there is no other."""
+        return None
+
+    def owns(self, x: Any) -> bool:
+        """Whether ``x`` is an array of this framework."""
+        return xentropy.backend_of(x) is xentropy.backend_of(self.array(np.zeros(1, np.float32)))
+
+    def gradient(
+        self, f: Run, primals: tuple[Any, ...], argnums: tuple[int, ...]
+    ) -> tuple[Any, ...]:
+        """The framework's own gradient of a scalar function; the library's where it has none."""
+        raise NotImplementedError
+
+
+def load_harness(name: str) -> Harness:
+    """Import the harness of a backend; the standard's own library stands for the generic backend."""
+    folder = "array_api" if name == "array_api_strict" else name
+    module = importlib.import_module(f"xentropy_backends.{folder}.harness")
+    harness: Harness = module.harness
+    return harness
