@@ -1,7 +1,9 @@
-"""Rewrite the table of README.md that shows how frameworks disagree, by running them.
+"""Rewrite the tables of README.md: how frameworks disagree, by running them, and what is supported.
 
-``python docs/readme_tables.py`` runs each framework in a process of its own and replaces what stands
-between the markers; with ``--check`` it only says whether that would change anything.
+``python docs/readme_tables.py`` runs each framework in a process of its own, reads the
+``support.toml`` of each backend, and replaces what stands between the markers. ``--support``
+rewrites the second table only; with ``--check`` nothing is changed, and the exit status says
+whether it would be.
 """
 
 from __future__ import annotations
@@ -12,16 +14,17 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["main", "table"]
+__all__ = ["disagreements", "main", "support"]
 
-README = Path(__file__).resolve().parent.parent / "README.md"
-BEGIN, END = "<!-- disagreements:begin -->", "<!-- disagreements:end -->"
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
 
 ROW = np.array([[1.0, 2.0, 3.0]], np.float32)
 HOLE = np.array([[1.0, -np.inf, 0.0]], np.float32)
@@ -37,7 +40,7 @@ CASES = (
     "label -1",
     "label 5",
     "the only label ignored, mean",
-    "`-inf` logit where the distribution is 0",
+    "logits `[1, -inf, 0]`, labels `[1, 0, 0]`",
     "logits `[40, 0, 0]`, label 0",
 )
 
@@ -123,6 +126,14 @@ COLUMNS: dict[str, tuple[str, Callable[[], Functions], str, str]] = {
     "keras-jax": ("Keras on JAX", _keras, "jax", ""),
 }
 
+FAMILIES = {
+    "numpy": "NumPy",
+    "torch": "PyTorch",
+    "tensorflow": "TensorFlow",
+    "jax": "JAX",
+    "array_api": "array API standard, and what array-api-compat knows",
+}
+
 
 def _shown(case: str, compute: Callable[[], Any]) -> str:
     """What the computation gives: a number as it prints, or the name of the error."""
@@ -175,40 +186,65 @@ def _run(name: str) -> dict[str, Any]:
     return found
 
 
-def table() -> str:
-    """Return the table; raise where our own results differ between frameworks."""
+def disagreements() -> str:
+    """Return what each framework computes; raise where our own results differ between them."""
     found = {name: _run(name) for name in COLUMNS}
     ours = [result["ours"] for result in found.values() if result["ours"]]
     if any(result != ours[0] for result in ours):
         msg = f"xentropy differs between frameworks: {ours}"
         raise RuntimeError(msg)
     heads = [f"{COLUMNS[name][0]} {result['version']}" for name, result in found.items()]
-    lines = ["| | " + " | ".join([*heads, "xentropy on each"]) + " |"]
-    lines.append("|---" * (len(heads) + 2) + "|")
+    rows = []
     for i, case in enumerate(CASES):
         cells = [result["theirs"][i] for result in found.values()]
-        lines.append(f"| {case} | " + " | ".join([*cells, f"**{ours[0][i]}**"]) + " |")
-    return "\n".join(lines)
+        rows.append([case, *cells, f"**{ours[0][i]}**"])
+    return _table(["", *heads, "xentropy on each"], rows)
+
+
+def support() -> str:
+    """Return what each backend says that it is tested on; one that says nothing has no row."""
+    rows = []
+    for folder, title in FAMILIES.items():
+        path = ROOT / "backends" / "xentropy_backends" / folder / "support.toml"
+        if not path.exists():
+            continue
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        lists = [", ".join(told[name]) for name in ("predictions", "modes", "transforms")]
+        rows.append([title, told["versions"], *lists, told.get("notes", "")])
+    return _table(["arrays", "versions", "dtypes", "modes", "derivatives", ""], rows)
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _replaced(text: str, name: str, table: str) -> str:
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    head, _, rest = text.partition(begin)
+    _, found, tail = rest.partition(end)
+    if not found:
+        msg = f"{README.name} must have {begin} and {end}"
+        raise ValueError(msg)
+    return f"{head}{begin}\n{table}\n{end}{tail}"
 
 
 def main() -> int:
-    """Rewrite the table; with ``--check`` return 1 if it would change."""
+    """Rewrite the tables; with ``--check`` return 1 if they would change."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing")
+    parser.add_argument("--support", action="store_true", help="run no framework")
     parser.add_argument("--measure", choices=COLUMNS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
         _measure(options.measure)
         return 0
-    text = README.read_text(encoding="utf-8")
-    head, _, rest = text.partition(BEGIN)
-    _, found, tail = rest.partition(END)
-    if not found:
-        msg = f"{README.name} must have {BEGIN} and {END}"
-        raise ValueError(msg)
-    new = f"{head}{BEGIN}\n{table()}\n{END}{tail}"
+    old = README.read_text(encoding="utf-8")
+    new = _replaced(old, "support", support())
+    if not options.support:
+        new = _replaced(new, "disagreements", disagreements())
     if options.check:
-        return int(new != text)
+        return int(new != old)
     README.write_text(new, encoding="utf-8")
     return 0
 

@@ -362,9 +362,8 @@ def _softmax_options() -> Iterator[Case]:
             name = f"softmax {kind} {option}"
             r = rng(name)
             labels = label(r)
-            if "mask" in option:  # a label on a removed class is a row of extremes
-                labels = labels if kind != "index" else labels % 2
-                labels = np.where(arrays.get("class_mask", True), labels, 0) if kind != "index" else labels
+            if "class_mask" in arrays:  # a label on a removed class belongs to the extremes
+                labels = labels % 2 if kind == "index" else labels * arrays["class_mask"]
             yield Case(
                 name,
                 "cross_entropy",
@@ -404,7 +403,7 @@ def _poly() -> Iterator[Case]:
         r = rng(f"poly options {kind}")
         arrays, numbers = _options(r)["everything"]
         labels = label(r)
-        labels = labels % 2 if kind == "index" else np.where(arrays["class_mask"], labels, 0)
+        labels = labels % 2 if kind == "index" else labels * arrays["class_mask"]
         yield Case(
             f"poly {kind} everything",
             "poly_cross_entropy",

@@ -1,7 +1,10 @@
-"""One body per test; the backends are parameters, named by ``--backends``, each in a process of its own."""
+"""Backends are parameters of one body, named by ``--backends``, each in a process of its own."""
 
 from __future__ import annotations
 
+import tomllib
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from xentropy.testing import Harness, load_harness
 
 BACKENDS = ("numpy", "torch", "tensorflow", "jax", "array_api_strict")
+ROOMS = Path(__file__).resolve().parent.parent / "backends" / "xentropy_backends"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,32 +24,57 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def _chosen(config: pytest.Config) -> Harness | None:
+def chosen(config: pytest.Config) -> Harness | None:
     """The harness that the run is about; a framework that is named but missing is an error."""
     name = config.getoption("--backends")
     return None if name == "none" else load_harness(name)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    harness = _chosen(metafunc.config)
-    names = [] if harness is None else [harness]
+    harness = chosen(metafunc.config)
     if "mode" in metafunc.fixturenames:
-        modes = [] if harness is None else list(harness.modes)
-        metafunc.parametrize("mode", modes)
+        metafunc.parametrize("mode", [] if harness is None else list(harness.modes))
     if "transform" in metafunc.fixturenames:
-        transforms = [] if harness is None else list(harness.transforms)
-        metafunc.parametrize("transform", transforms)
+        metafunc.parametrize("transform", [] if harness is None else list(harness.transforms))
     if "harness" in metafunc.fixturenames:
-        metafunc.parametrize("harness", names, ids=str)
+        metafunc.parametrize("harness", [] if harness is None else [harness], ids=str)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run each test once: with its backend, or, where it needs none, in the run without one."""
-    wanted = config.getoption("--backends") != "none"
-    keep: list[Any] = []
-    drop: list[Any] = []
+    name = config.getoption("--backends")
+    keep: list[pytest.Item] = []
+    drop: list[pytest.Item] = []
     for item in items:
         needs = "harness" in getattr(item, "fixturenames", ())
-        (keep if needs == wanted else drop).append(item)
+        (keep if needs == (name != "none") else drop).append(item)
     config.hook.pytest_deselected(items=drop)
     items[:] = keep
+    if name != "none":
+        expect_failures(items, known_failures(name))
+
+
+def known_failures(name: str) -> list[dict[str, Any]]:
+    """The entries of a backend's ``xfails.toml``: ``test`` (a pattern), ``reason``, ``link``."""
+    room = ROOMS / ("array_api" if name == "array_api_strict" else name)
+    entries = tomllib.loads((room / "xfails.toml").read_text(encoding="utf-8")).get("xfail", [])
+    for entry in entries:
+        if not {"test", "reason", "link"} <= entry.keys():
+            msg = f"{room.name}/xfails.toml: {entry} needs test, reason and link."
+            raise pytest.UsageError(msg)
+    return list(entries)
+
+
+def expect_failures(items: list[pytest.Item], entries: list[dict[str, Any]]) -> None:
+    """Mark the known failures, strictly; an entry that matches nothing is an error."""
+    files = {item.nodeid.partition("::")[0] for item in items}
+    for entry in entries:
+        # Square brackets of a node id stand for themselves.
+        pattern = entry["test"].replace("[", "[[]")
+        found = [item for item in items if fnmatchcase(item.nodeid, pattern)]
+        if not found and entry["test"].partition("::")[0] in files:
+            msg = f"xfails.toml: {entry['test']} matches no test."
+            raise pytest.UsageError(msg)
+        for item in found:
+            reason = f"{entry['reason']} {entry['link']}"
+            item.add_marker(pytest.mark.xfail(strict=True, reason=reason))

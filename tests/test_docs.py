@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import typing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from numpydoc.validate import validate
 
@@ -51,6 +53,25 @@ def test_a_loss_documents_its_edges(name: str) -> None:
     text = typing.cast(str, getattr(xentropy, name).__doc__)
     for heading in ("Parameters", "Returns", "Raises", "See Also", "Notes", "Examples"):
         assert f"\n    {heading}\n    {'-' * len(heading)}\n" in text
+
+
+PAGES = sorted(path.name for path in REFERENCE.parent.glob("*.rst"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_examples_of_a_page_run(page: str) -> None:
+    names = {"np": np, "xentropy": xentropy}
+    path = str(REFERENCE.parent / page)
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    assert doctest.testfile(path, module_relative=False, globs=names, optionflags=flags).failed == 0
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_examples_of_a_docstring_run(name: str) -> None:
+    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
+    tests = finder.find(getattr(xentropy, name), name)
+    assert sum(len(test.examples) for test in tests) >= 2
+    assert [runner.run(test).failed for test in tests] == [0]
 
 
 def test_all_losses_are_looked_at() -> None:

@@ -1,4 +1,4 @@
-"""README.md says what is so: its Python runs, framework by framework, and its versions are those of the project."""
+"""README.md says what is so: its Python runs, on every framework, and its support is declared."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -58,14 +56,14 @@ def test_every_framework_has_a_block_and_all_python_is_run() -> None:
         assert len(blocks(framework)) == len(blocks("numpy")) + 1
 
 
-def test_the_oldest_versions_are_those_of_the_extras() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"]
-    declared = [*project["dependencies"], *extras["torch"], *extras["tensorflow"], *extras["jax"]]
-    bounds = {r.name: next(iter(r.specifier)).version for r in map(Requirement, declared)}
-    named = {"numpy": "NumPy", "torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
-    for name, title in named.items():
-        assert f"\n| {title} | {bounds[name]} |" in README
+def test_the_table_of_support_is_what_the_backends_say() -> None:
+    spec = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "readme_tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tables = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    # If not: python docs/readme_tables.py --support
+    assert f"<!-- support:begin -->\n{tables.support()}\n<!-- support:end -->" in README
 
 
 def test_the_name_on_the_index_is_not_ours_to_recommend() -> None:

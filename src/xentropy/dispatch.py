@@ -196,7 +196,7 @@ def is_weak(x: object) -> bool:
 
 def describe(x: Any) -> str:
     """Say what ``x`` is: ``float32[8, 128] torch cpu``, or the value of a number."""
-    if isinstance(x, (bool, int, float, str)) or x is None:
+    if isinstance(x, (bool, int, float, complex, str)) or x is None:
         return repr(x)
     if isinstance(x, (list, tuple)):
         return f"{type(x).__name__} of length {len(x)}"

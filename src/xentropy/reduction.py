@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .dispatch import backend_of
+from .dispatch import backend_of, message
+from .errors import DTypeError
 from .formulas import reduction as formulas
 from .validation import Call
 
@@ -42,7 +43,13 @@ class Mean(NamedTuple):
 
     def __radd__(self, other: Any) -> Any:
         # The built-in sum starts from 0.
-        return self if isinstance(other, int) and other == 0 else NotImplemented
+        if isinstance(other, int) and other == 0:
+            return self
+        if isinstance(other, tuple):
+            # Else Python would go on and concatenate.
+            rule = "a Mean adds up with a Mean, not with another tuple."
+            raise DTypeError(message("Mean", rule, {"other": other}))
+        return NotImplemented
 
     def sum(self) -> Any:
         """Add up fields that hold one entry a part, as ``vmap`` returns them."""
@@ -51,19 +58,25 @@ class Mean(NamedTuple):
         return type(self)(*fields)
 
     def value(self) -> Any:
-        """Return ``total / weight`` in the dtype of the losses; 0 / 0 is 0."""
-        return self._quotient(self._result())
+        """Return ``total / weight`` in the dtype of the losses; 0 / 0 is 0.
+
+        Of fields that hold one entry a part it is the value of each part.
+        """
+        xp = backend_of(self.total).xp
+        return xp.astype(self._quotient(), getattr(xp, self._result()))
 
     def perplexity(self) -> Any:
         """Return ``exp(total / weight)``, the exponential taken before rounding to that dtype."""
-        backend = backend_of(self.total)
-        exact = backend.xp.exp(self._quotient(backend.dtype_name(self.total)))
-        return backend.xp.astype(exact, getattr(backend.xp, self._result()))
+        xp = backend_of(self.total).xp
+        return xp.astype(xp.exp(self._quotient()), getattr(xp, self._result()))
 
-    def _quotient(self, result: str) -> Any:
-        backend = backend_of(self.total)
-        options = {"dtype": backend.dtype_name(self.total), "result": result}
-        return backend.apply(formulas.mean, (self.total, None, self.weight), options)
+    def _quotient(self) -> Any:
+        # 0 / 0 has gradient 0 too. No division by 0, of which NumPy would warn.
+        xp = backend_of(self.total).xp
+        nothing = self.weight == 0
+        infinite = xp.where(self.total == 0, xp.zeros_like(self.total), float("inf"))
+        scale = xp.where(nothing, infinite, 1.0)
+        return self.total / xp.where(nothing, 1.0, self.weight) * scale
 
     def _result(self) -> str:
         return backend_of(self.total).dtype_name(self.total)

@@ -149,4 +149,5 @@ def _refuse_where(
     place = f"{name}[{where}]" if where else name
     count = int(bad.sum())
     others = f", the first of {count}" if count > 1 else ""
-    call.fail(error, f"`{name}` must {rule}; {place} does not{others}.", name)
+    verdict = "is" if rule.startswith("not be ") else "does not"
+    call.fail(error, f"`{name}` must {rule}; {place} {verdict}{others}.", name)

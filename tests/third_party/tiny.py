@@ -44,10 +44,10 @@ class Array:
         return self.values.dtype
 
 
-for _name in "add sub mul truediv and or eq ne lt le gt ge".split():
+for _name in ("add", "sub", "mul", "truediv", "and", "or", "eq", "ne", "lt", "le", "gt", "ge"):
     setattr(Array, f"__{_name}__", lift(getattr(operator, f"__{_name}__")))
-for _name in "add sub mul truediv and or".split():
+for _name in ("add", "sub", "mul", "truediv", "and", "or"):
     _function = getattr(operator, f"__{_name}__")
     setattr(Array, f"__r{_name}__", lift(lambda x, y, f=_function: f(y, x)))
-for _name in "neg invert getitem".split():
+for _name in ("neg", "invert", "getitem"):
     setattr(Array, f"__{_name}__", lift(getattr(operator, f"__{_name}__")))

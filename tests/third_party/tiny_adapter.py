@@ -12,13 +12,13 @@ from xentropy.dispatch import Backend
 
 __all__ = ["backend"]
 
-_FUNCTIONS = (
-    "abs broadcast_to exp expand_dims isfinite isinf isnan log log1p max ones_like pow reshape sign "
-    "squeeze sum tanh where zeros_like"
-).split()
+_FUNCTIONS = """
+    abs exp expand_dims isfinite isinf log log1p max ones_like pow reshape sign squeeze sum tanh
+    where zeros_like
+"""
 
 _namespace = SimpleNamespace(
-    **{name: lift(getattr(np, name)) for name in _FUNCTIONS},
+    **{name: lift(getattr(np, name)) for name in _FUNCTIONS.split()},
     astype=lift(lambda x, dtype: x.astype(dtype)),
     class_range=lift(lambda labels, n: np.arange(n, dtype=labels.dtype)),
     float32=np.float32,

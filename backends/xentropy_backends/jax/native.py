@@ -17,24 +17,24 @@ __all__ = ["NATIVE"]
 
 
 def _standard(op: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an op that may promote as users let it, and takes floating labels as predictions."""
+    """Return a compiled op that may promote as users let it, with floating labels of its dtype."""
 
     def call(x: Any, labels: Any, **options: Any) -> Any:
         if labels is not None and jax.numpy.issubdtype(labels.dtype, jax.numpy.floating):
             labels = labels.astype(x.dtype)
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-            return op(x, labels, **options)
+            return jax.jit(lambda x, labels: op(x, labels, **options))(x, labels)
 
     call.__signature__ = inspect.signature(op)  # type: ignore[attr-defined]
     return call
 
 
 def _dense(x: Any, labels: Any, *, axis: int = -1) -> Any:
-    return optax.softmax_cross_entropy(x, labels, axis=axis)
+    return optax.losses.softmax_cross_entropy(x, labels, axis=axis)
 
 
 def _sparse(x: Any, labels: Any, *, axis: int = -1) -> Any:
-    return optax.softmax_cross_entropy_with_integer_labels(x, labels, axis=axis)
+    return optax.losses.softmax_cross_entropy_with_integer_labels(x, labels, axis=axis)
 
 
 def _either(x: Any, labels: Any, *, axis: int = -1) -> Any:
@@ -43,17 +43,17 @@ def _either(x: Any, labels: Any, *, axis: int = -1) -> Any:
 
 def _kl(x: Any, labels: Any, *, temperature: float = 1.0) -> Any:
     log_p = jax.nn.log_softmax(x / temperature)
-    return optax.kl_divergence(log_p, labels) * temperature**2
+    return optax.losses.kl_divergence(log_p, labels) * temperature**2
 
 
 def _focal(x: Any, labels: Any, *, alpha: Any = None, gamma: float = 2.0) -> Any:
-    return optax.sigmoid_focal_loss(x, labels, alpha, gamma)
+    return optax.losses.sigmoid_focal_loss(x, labels, alpha=alpha, gamma=gamma)
 
 
 def _poly(x: Any, labels: Any, *, epsilon: float = 1.0) -> Any:
     if labels.ndim < x.ndim:
         labels = jax.nn.one_hot(labels, x.shape[-1], dtype=x.dtype)
-    return optax.poly_loss_cross_entropy(x, labels, epsilon=epsilon)
+    return optax.losses.poly_loss_cross_entropy(x, labels, epsilon=epsilon)
 
 
 _JAX: dict[str, Callable[..., Any]] = {
@@ -68,13 +68,13 @@ _OPTAX: dict[str, Callable[..., Any]] = {
     "cross_entropy": _either,
     "softmax_cross_entropy": _dense,
     "sparse_softmax_cross_entropy": _sparse,
-    "sigmoid_cross_entropy": lambda x, labels: optax.sigmoid_binary_cross_entropy(x, labels),
+    "sigmoid_cross_entropy": lambda x, labels: optax.losses.sigmoid_binary_cross_entropy(x, labels),
     "sigmoid_focal_cross_entropy": _focal,
     "poly_cross_entropy": _poly,
     "kl_divergence": _kl,
-    "squared_error": lambda x, labels: optax.squared_error(x, labels),
-    "huber": lambda x, labels, *, delta=1.0: optax.huber_loss(x, labels, delta),
-    "log_cosh": lambda x, labels: optax.log_cosh(x, labels),
+    "squared_error": lambda x, labels: optax.losses.squared_error(x, labels),
+    "huber": lambda x, labels, *, delta=1.0: optax.losses.huber_loss(x, labels, delta=delta),
+    "log_cosh": lambda x, labels: optax.losses.log_cosh(x, labels),
 }
 _KNOWN = _JAX if optax is None else _JAX | _OPTAX
 NATIVE: Mapping[str, Callable[..., Any]] = {name: _standard(op) for name, op in _KNOWN.items()}

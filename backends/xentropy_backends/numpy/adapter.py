@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from xentropy._tape import record
 from xentropy._types import Arrays, Options
 from xentropy.dispatch import Backend
-from xentropy.formulas.formula import Formula
+from xentropy.formulas.formula import Formula, value
 
 __all__ = ["backend"]
 
@@ -84,7 +85,10 @@ class _NumPy(Backend):
     def apply(self, formula: Formula, arrays: Arrays, options: Options) -> Any:
         # Infinities and NaN are results here; underflow is a probability of 0.
         with np.errstate(all="ignore"):
-            return super().apply(formula, arrays, options)
+            # A loss of scalars is a 0-d array like any other, not a NumPy scalar.
+            output = np.asarray(value(self.xp, formula, arrays, options))
+        record(self.xp, formula, arrays, options, output)
+        return output
 
     def versions(self) -> dict[str, str]:
         return {"numpy": np.__version__}

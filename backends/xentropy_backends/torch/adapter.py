@@ -44,6 +44,11 @@ def _size(x: Any, axis: int | None, /) -> Any:
     return x.numel() if axis is None else x.shape[axis]
 
 
+def _sign(x: Any, /) -> Any:
+    # PyTorch's own is 0 at NaN: https://github.com/pytorch/pytorch/issues/41245
+    return torch.where(torch.isnan(x), x, torch.sign(x))
+
+
 def _class_range(labels: Any, n: Any, /) -> Any:
     return torch.arange(n, dtype=labels.dtype, device=labels.device)
 
@@ -65,7 +70,7 @@ _namespace = SimpleNamespace(
     ones_like=torch.ones_like,
     pow=torch.pow,
     reshape=torch.reshape,
-    sign=torch.sign,
+    sign=_sign,
     size=_size,
     squeeze=torch.squeeze,
     stop_gradient=lambda x, /: x.detach(),
@@ -133,8 +138,11 @@ class _Torch(Backend):
         return str(torch.get_default_dtype()).removeprefix("torch.")
 
     def asarray(self, x: np.ndarray[Any, Any], like: Any | None) -> Any:
+        device = None if like is None else like.device
+        if torch.compiler.is_compiling():
+            return torch.as_tensor(x, device=device)
         # A copy: the array may be read-only, or written to later while the graph still needs it.
-        return torch.tensor(x, device=None if like is None else like.device)
+        return torch.tensor(x, device=device)
 
     def concrete(self, x: Any, *, sync: bool = False) -> np.ndarray[Any, Any] | None:
         if torch.compiler.is_compiling():

@@ -86,9 +86,11 @@ def _focal_partials(
         fade = gamma * (neg - pos) * times(xp, odds, loss)
         found["x"] = balance * (power * (fade + (neg * p - pos * q)))
     if "t" in wrt:
+        # q - p as a tanh, which keeps its digits near 0; loss / miss tends to 1 where miss underflows.
         hidden = miss == 0
-        drop = times(xp, power, loss) * (q - p) / xp.where(hidden, 1.0, miss)
-        each = balance * (gamma * xp.where(hidden, 0.0, drop) - times(xp, power, x))
+        ratio = xp.where(hidden, 1.0, loss / xp.where(hidden, 1.0, miss))
+        fade = gamma * times(xp, xp.tanh(-0.5 * x), times(xp, power, ratio))
+        each = balance * (fade - times(xp, power, x))
         if alpha is not None:
             each = each + (2.0 * alpha - 1.0) * times(xp, power, loss)
         found["t"] = each if smoothing is None else (1.0 - smoothing) * each

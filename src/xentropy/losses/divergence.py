@@ -78,7 +78,7 @@ def kl_divergence(
     The mean of none, or of an empty batch, is 0.
 
     The gradient is ``temperature * (q * sum(labels) - labels)``; with respect to a label of 0 it is
-    -inf.
+    0, as its term is.
 
     Elsewhere:
 

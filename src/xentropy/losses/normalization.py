@@ -62,8 +62,10 @@ def logsumexp(
     >>> import numpy as np, xentropy
     >>> xentropy.logsumexp(np.array([[1000.0, 1000.0], [0.0, -np.inf]]))
     array([1000.69314718,    0.        ])
+    >>> xentropy.logsumexp(np.array([1.0, 2.0, 3.0]), where=[True, False, True])
+    array(3.12692801)
     """
-    call = Call("logsumexp", x=x, class_mask=where)
+    call = Call("logsumexp", x=x, where=where)
     rows(call, "none", axis=axis, mask="where")
     options = {"axis": call.axis, "dtype": call.dtype, "keepdims": bool(keepdims)}
     result: A = call.backend.apply(formulas.logsumexp, (call.x, call.class_mask), options)
@@ -119,8 +121,10 @@ def log_softmax(x: A, *, axis: int = -1, where: Weak | None = None) -> A:
     >>> import numpy as np, xentropy
     >>> xentropy.log_softmax(np.array([1.0, 2.0, 3.0]))
     array([-2.40760596, -1.40760596, -0.40760596])
+    >>> xentropy.log_softmax(np.array([1.0, 2.0, 3.0]), where=[True, False, True])
+    array([-2.12692801,        -inf, -0.12692801])
     """
-    call = Call("log_softmax", x=x, class_mask=where)
+    call = Call("log_softmax", x=x, where=where)
     rows(call, "none", axis=axis, mask="where")
     options = {"axis": call.axis, "dtype": call.dtype}
     result: A = call.backend.apply(formulas.log_softmax, (call.x, call.class_mask), options)

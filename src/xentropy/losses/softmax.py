@@ -343,8 +343,9 @@ def sparse_softmax_cross_entropy(
     nothing, but label smoothing makes it +inf (use ``class_mask``). A row that holds NaN or +inf,
     or nothing but -inf, has loss NaN.
 
-    The gradient is ``softmax(logits) - t``. At the label it is the sum of the other probabilities,
-    so a confident row keeps its digits. It is finite where the loss is +inf.
+    Without options the gradient is ``softmax(logits) - t``, with ``t`` the one-hot label. At the
+    label it is the sum of the other probabilities, so a confident row keeps its digits. It is
+    finite where the loss is +inf.
 
     Elsewhere:
 

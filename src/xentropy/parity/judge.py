@@ -1,0 +1,158 @@
+"""What a framework returned, measured against the truth and held to the bounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from . import compare
+from .cases import Case
+from .truth import Part, Truths
+
+__all__ = ["Errors", "Result", "judge"]
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors in ulp of one quantity, element by element, and the worst of them."""
+
+    each: Array
+    at: tuple[int, ...] = ()
+    got: float = math.nan
+    true: float = math.nan
+
+    @property
+    def largest(self) -> float:
+        """Return the maximum, 0 if there is nothing."""
+        return compare.summary(self.each)[0]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One case on one framework in one mode.
+
+    Attributes
+    ----------
+    errors
+        By ``value``, ``gradient``, ``native_value`` and ``native_gradient``, where there are any.
+    bounds
+        Of ``value`` and ``gradient``, in ulp.
+    failures
+        Why the case does not pass, one line each; empty where it does.
+    """
+
+    case: Case
+    backend: str
+    mode: str
+    errors: Mapping[str, Errors]
+    bounds: Mapping[str, float]
+    failures: tuple[str, ...]
+    native_error: str = ""
+    how: str = ""
+    left_out: str = ""
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Return whether every number is within its bound."""
+        return not self.failures
+
+
+def _errors(got: Array, truths: Truths, gradient: bool, dtype: str) -> Errors:
+    found: list[Array] = []
+    worst = Errors(np.zeros(0))
+    for part in truths.parts():
+        some = _rows(got, part, gradient)
+        truth = part.gradient if gradient else part.value
+        scale = part.gradient_scale if gradient else part.value_scale
+        errors = compare.ulp_errors(some, truth, scale, dtype)
+        found.append(errors.reshape(-1).astype(np.float32))
+        if errors.size and (not worst.at or errors.max() > worst.largest):
+            at = np.unravel_index(int(errors.argmax()), errors.shape)
+            row = int(np.arange(part.count)[part.rows][at[0]]) if part.count else 0
+            place = (row, *(int(i) for i in at[1:] if errors.shape[1] > 1))
+            worst = Errors(errors.max(keepdims=True), place, float(some[at]), _float(truth[at]))
+    return Errors(np.concatenate(found) if found else np.zeros(0), worst.at, worst.got, worst.true)
+
+
+def _float(x: Any) -> float:
+    try:
+        return float(x)
+    except OverflowError:
+        return math.inf if x > 0 else -math.inf
+
+
+def _rows(got: Array, part: Part, gradient: bool) -> Array:
+    if part.reduced and not gradient:
+        return got.reshape(1, 1)
+    return np.asarray(got.reshape(part.count, -1)[part.rows])
+
+
+def _classes_last(case: Case, x: Array) -> Array:
+    """Return a result of the shape of the predictions with the classes last."""
+    return np.moveaxis(x, case.options.get("axis", -1), -1) if x.shape == case.prediction.shape else x
+
+
+
+
+def judge(
+    truths: Truths,
+    case: Case,
+    backend: str,
+    record: Mapping[str, Any],
+    arrays: Mapping[str, Array],
+) -> Result:
+    """Return the errors of what a worker wrote about a case, and whether they are allowed."""
+    result = "float64" if case.dtype == "float64" else "float32"
+    expected = {"value": result, "gradient": case.dtype}
+    known = compare.bound(case.loss, case.options)
+    bounds = {"value": known.value, "gradient": known.gradient_in(case.dtype)}
+    failures = [record["error"]] if record.get("error") else []
+    failures += [truths.doubt] if truths.doubt else []
+    errors: dict[str, Errors] = {}
+    native_error = record.get("native_error", "")
+    for name, got in arrays.items():
+        kind = name.removeprefix("native_")
+        try:
+            moved = _classes_last(case, got)
+            errors[name] = _errors(moved, truths, kind == "gradient", expected[kind])
+        except ValueError as error:  # another shape than the truth has
+            wrong = f"{name} has shape {got.shape}: {error}"
+            if name == kind:
+                failures.append(wrong)
+            else:
+                native_error = wrong
+        if name == kind:
+            failures += _complaints(kind, errors.get(name), bounds[kind], record, expected[kind])
+    return Result(
+        case=case,
+        backend=backend,
+        mode=record["mode"],
+        errors=errors,
+        bounds=bounds,
+        failures=tuple(failures),
+        native_error=native_error,
+        how=truths.how,
+        left_out=record.get("left_out", ""),
+        dtypes=record.get("dtypes", {}),
+    )
+
+
+def _complaints(
+    kind: str, errors: Errors | None, bound: float, record: Mapping[str, Any], dtype: str
+) -> list[str]:
+    found = []
+    if record["dtypes"][kind] != dtype:
+        found.append(f"{kind} is {record['dtypes'][kind]}, not {dtype}")
+    if errors is not None and not errors.largest <= bound:
+        place = f" at {list(errors.at)}" if errors.at else ""
+        numbers = f"{errors.got:.9g}, true {errors.true:.9g}"
+        found.append(f"{kind} {errors.largest:.3g} ulp > {bound:g}{place}: {numbers}")
+    return found

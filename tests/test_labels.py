@@ -1,0 +1,289 @@
+"""Index labels: their dtypes, and what happens to those that name no class."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+import xentropy
+from tests.cases import Array, check, own_gradient, rng
+from xentropy.parity import compare, oracle
+from xentropy.testing import Harness
+
+WIDTHS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+LOSSES = (
+    "sparse_softmax_cross_entropy",
+    "cross_entropy",
+    "sparse_categorical_cross_entropy",
+    "softmax_focal_cross_entropy",
+    "poly_cross_entropy",
+)
+C = 5
+X = rng("labels").uniform(0.1, 0.9, (4, C)).astype(np.float32)
+GOOD = np.array([3, 0, 4, 1])
+
+
+def first(loss: str) -> str:
+    """Return the name of the predictions."""
+    return "probs" if "categorical" in loss else "logits"
+
+
+def check_loss(loss: str, value: Array, grad: Array, labels: Array, **options: Any) -> None:
+    """Compare with the truth, which is NaN for wrong labels."""
+    name = first(loss)
+    truth = oracle.evaluate(loss, X, labels, dtype="float32", wrt=(name,), **options)
+    bound = compare.bound(loss, options)
+    check(value, truth.value, truth.value_scale, bound.value)
+    check(grad, truth.grads[name], truth.grad_scales[name], bound.gradient)
+
+
+def run(harness: Harness, loss: str, labels: Array, **options: Any) -> tuple[Array, Array]:
+    """Return the losses and their gradient."""
+    f = xentropy.value_and_grad(getattr(xentropy, loss))
+    value, grad = f(harness.array(X), harness.array(labels), **options)
+    return harness.numpy(value), harness.numpy(grad)
+
+
+@pytest.mark.parametrize("dtype", WIDTHS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_width(harness: Harness, loss: str, dtype: str) -> None:
+    labels = GOOD.astype(dtype)
+    value, grad = run(harness, loss, labels)
+    check_loss(loss, value, grad, labels)
+    weak = getattr(xentropy, loss)(harness.array(X), labels)
+    np.testing.assert_array_equal(harness.numpy(weak), value)
+
+
+def test_labels_beyond_the_width_of_others(harness: Harness) -> None:
+    """200 classes do not fit in int8, and a uint8 of 199 is not -57."""
+    x, labels = rng("wide").normal(size=(2, 200)).astype(np.float32), np.array([199, 130], np.uint8)
+    f = xentropy.value_and_grad(xentropy.sparse_softmax_cross_entropy)
+    value, grad = f(harness.array(x), harness.array(labels))
+    for got, want in zip((value, grad), f(harness.array(x), harness.array(labels.astype(np.int64))), strict=True):
+        np.testing.assert_array_equal(harness.numpy(got), harness.numpy(want))
+    short = np.array([127, 0], np.int8)
+    value = xentropy.sparse_softmax_cross_entropy(harness.array(x), harness.array(short))
+    truth = oracle.evaluate("cross_entropy", x, short, dtype="float32")
+    bound = compare.bound("sparse_softmax_cross_entropy", {})
+    check(harness.numpy(value), truth.value, truth.value_scale, bound.value)
+
+
+# --- ignore_index -----------------------------------------------------------------------------
+
+IGNORED: list[tuple[str, int, list[int], list[bool]]] = [
+    # dtype, ignore_index, labels, which are left out
+    ("int64", -100, [-100, 0, 4, -100], [True, False, False, True]),
+    ("int8", -100, [-100, 0, 4, 1], [True, False, False, False]),
+    ("int64", 3, [3, 0, 4, 3], [True, False, False, True]),
+    ("uint8", 255, [255, 0, 4, 1], [True, False, False, False]),
+    ("uint8", -100, [3, 0, 4, 1], [False] * 4),
+    ("int8", 156, [3, 0, 4, 1], [False] * 4),
+    ("int8", 2**70, [3, 0, 4, 1], [False] * 4),
+    ("uint64", 2**64 - 1, [2**64 - 1, 0, 4, 1], [True, False, False, False]),
+    ("uint64", -1, [3, 0, 4, 1], [False] * 4),
+    ("int64", -(2**63), [-(2**63), 0, 4, 1], [True, False, False, False]),
+    ("uint32", 2**32 - 100, [2**32 - 100, 0, 4, 1], [True, False, False, False]),
+    ("int32", 2**32 + 3, [3, 0, 4, 1], [False] * 4),
+]
+
+
+@pytest.mark.parametrize("case", IGNORED, ids=str)
+def test_ignore_index(harness: Harness, case: tuple[str, int, list[int], list[bool]]) -> None:
+    """Any integer, compared by value."""
+    dtype, k, given, out = case
+    labels = np.array(given, dtype)
+    value, grad = run(harness, "sparse_softmax_cross_entropy", labels, ignore_index=k)
+    check_loss("sparse_softmax_cross_entropy", value, grad, labels, ignore_index=k)
+    np.testing.assert_array_equal(value == 0, out)
+    np.testing.assert_array_equal(np.all(grad == 0, axis=1), out)
+
+
+OVERFLOWING = [("uint8", -100, 156), ("uint8", 3 - 256, 253), ("uint64", -1, 2**64 - 1)]
+
+
+@pytest.mark.parametrize(("dtype", "k", "label"), OVERFLOWING)
+def test_what_wraps_to_ignore_index_is_wrong(
+    harness: Harness, mode: str, dtype: str, k: int, label: int
+) -> None:
+    """In uint8 156 is not -100: it names no class."""
+    labels = np.array([1, label, 0, 2], dtype)
+
+    def call(x: Any, t: Any) -> Any:
+        return xentropy.sparse_softmax_cross_entropy(x, t, ignore_index=k)
+
+    with refused(mode):
+        value = harness.numpy(harness.modes[mode](call)(harness.array(X), harness.array(labels)))
+        np.testing.assert_array_equal(np.isnan(value), [False, True, False, False])
+
+
+# --- wrong labels -----------------------------------------------------------------------------
+
+BAD: list[tuple[str, list[int]]] = [
+    ("int64", [3, -1, 4, 1]),
+    ("int64", [3, C, 4, 1]),
+    ("int64", [3, -100, 2**62, 1]),
+    ("int32", [-(2**31), 0, 4, 2**31 - 1]),
+    ("int8", [3, -128, 127, 1]),
+    ("uint8", [3, 255, 4, 1]),
+    ("uint64", [2**63 + 3, 2**64 - 1, 2**63, 2**64 - 2]),
+]
+
+
+def refused(mode: str) -> contextlib.AbstractContextManager[Any]:
+    """Return what to expect: labels that can be read are refused, others give NaN."""
+    if mode == "eager":
+        return pytest.raises(xentropy.LabelError)
+    return contextlib.nullcontext()
+
+
+@pytest.mark.parametrize("case", BAD, ids=str)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_wrong_labels_are_refused(
+    harness: Harness, loss: str, case: tuple[str, list[int]]
+) -> None:
+    """Where they can be read, also inside a derivative and as NumPy arrays or lists."""
+    labels = np.array(case[1], case[0])
+    x, f = harness.array(X), getattr(xentropy, loss)
+    for given in (harness.array(labels), labels, labels.tolist()):
+        with pytest.raises(xentropy.LabelError):
+            f(x, given)
+    with pytest.raises(xentropy.LabelError):
+        run(harness, loss, labels)
+    with pytest.raises(xentropy.LabelError):
+        own_gradient(harness, lambda y: f(y, harness.array(labels)), {"x": x}, ("x",))
+        f(x, labels)  # where there is no other derivative than the one above
+    for builtin in (ValueError, IndexError):
+        with pytest.raises(builtin):
+            f(x, harness.array(labels))
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean", "partial"])
+def test_wrong_labels_are_refused_before_a_reduction(harness: Harness, reduction: str) -> None:
+    with pytest.raises(xentropy.LabelError):
+        xentropy.cross_entropy(harness.array(X), harness.array(GOOD + 1), reduction=reduction)
+
+
+TRACED: list[tuple[str, str, dict[str, Any]]] = [
+    ("sparse_softmax_cross_entropy", "int64", {}),
+    ("sparse_softmax_cross_entropy", "int8", {"label_smoothing": 0.1, "z_loss": 0.01}),
+    ("sparse_categorical_cross_entropy", "int32", {}),
+    ("softmax_focal_cross_entropy", "uint8", {}),
+    ("poly_cross_entropy", "int64", {}),
+    ("cross_entropy", "int64", {"class_mask": np.array([True, True, False, True, True])}),
+    ("cross_entropy", "int64", {"class_weight": np.float32([1, 2, 0, 3, 1])}),
+]
+
+
+@pytest.mark.parametrize("case", TRACED, ids=str)
+def test_in_every_mode_a_wrong_label_is_nan_or_refused(
+    harness: Harness, mode: str, case: tuple[str, str, dict[str, Any]]
+) -> None:
+    """Never clamped, wrapped or 0; the other rows are what they are without it."""
+    loss, dtype, options = case
+    labels = np.array([3, C, 4, np.iinfo(dtype).max]).astype(dtype)
+    arrays = {k: harness.array(v) for k, v in options.items() if isinstance(v, np.ndarray)}
+    numbers = {k: v for k, v in options.items() if k not in arrays}
+
+    def call(x: Any, t: Any) -> Any:
+        return getattr(xentropy, loss)(x, t, **arrays, **numbers)
+
+    f, given = harness.modes[mode](call), {"x": harness.array(X), "t": harness.array(labels)}
+    with refused(mode):
+        value = harness.numpy(f(*given.values()))
+        grads = own_gradient(harness, f, given, ("x",))
+        check_loss(loss, value, grads["x"], labels, **options)
+        np.testing.assert_array_equal(np.isnan(value), [False, True, False, True])
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_under_every_map_a_wrong_label_is_nan(harness: Harness, transform: str, loss: str) -> None:
+    """Other transforms that only differentiate read the labels, and refuse."""
+    labels = np.array([3, C, -1, 1])
+    x, t = harness.array(X), harness.array(labels)
+    f: Any = getattr(xentropy, loss)
+
+    def mapped() -> None:
+        grad = xentropy.value_and_grad(f)
+        value, gradient = harness.transforms["vmap"](lambda y, k: grad(y, k))(x, t)
+        check_loss(loss, harness.numpy(value), harness.numpy(gradient), labels)
+
+    def pushed() -> None:
+        with pytest.raises(xentropy.LabelError):
+            harness.transforms["jvp"](lambda y: f(y, t), (x,), (x,))
+
+    def twice() -> None:
+        with pytest.raises(xentropy.LabelError):
+            harness.transforms["hessian"](lambda y: f(y, t, reduction="sum"), x)
+
+    {"vmap": mapped, "jvp": pushed, "hessian": twice}[transform]()
+
+
+# --- labels that are left out -----------------------------------------------------------------
+
+OUT = np.array([False, True, False, True])
+LEFT_OUT: dict[str, dict[str, Any]] = {
+    "where": {"where": ~OUT},
+    "sample_weight": {"sample_weight": np.float32([1, 0, 1, 0])},
+    "ignore_index": {"ignore_index": -7},
+    "where and ignore_index": {"where": np.array([True, True, True, False]), "ignore_index": -7},
+}
+
+
+@pytest.mark.parametrize("wrong", [-7, C, 10**9])
+@pytest.mark.parametrize("out", LEFT_OUT)
+def test_wrong_labels_that_are_left_out(harness: Harness, mode: str, out: str, wrong: int) -> None:
+    labels = np.where(OUT, wrong if "ignore" not in out else -7, GOOD)
+    options = LEFT_OUT[out]
+    arrays = {k: harness.array(v) for k, v in options.items() if isinstance(v, np.ndarray)}
+    numbers = {k: v for k, v in options.items() if k not in arrays}
+    names = ("x", "t", *arrays)
+
+    def call(x: Any, t: Any, *more: Any) -> Any:
+        given = dict(zip(names[2:], more, strict=True))
+        return xentropy.sparse_softmax_cross_entropy(x, t, **given, **numbers)
+
+    given = {"x": harness.array(X), "t": harness.array(labels), **arrays}
+    value = harness.numpy(harness.modes[mode](call)(*given.values()))
+    truth = oracle.evaluate("cross_entropy", X, np.where(OUT, 0, GOOD), dtype="float32")
+    want = np.where(OUT, 0, truth.value)
+    bound = compare.bound("sparse_softmax_cross_entropy", {})
+    check(value, want, truth.value_scale, bound.value)
+
+
+@pytest.mark.parametrize("wrong", [-7, C])
+def test_the_gradient_by_the_weight_of_examples_left_out(harness: Harness, wrong: int) -> None:
+    """It is the unweighted loss where that is finite, and 0 where `where` leaves it out."""
+    names = ("logits", "sample_weight")
+    f = xentropy.value_and_grad(xentropy.sparse_softmax_cross_entropy, names)
+    x = X.copy()
+    x[3] = np.nan
+    labels = np.array([3, wrong, 4, 1])
+    weight, keep = np.float32([0, 1, 2, 1]), np.array([True, False, True, False])
+    _, (by_x, by_weight) = f(
+        harness.array(x),
+        harness.array(labels),
+        sample_weight=harness.array(weight),
+        where=harness.array(keep),
+    )
+    truth = oracle.evaluate(
+        "cross_entropy", x, labels, dtype="float32", wrt=names, sample_weight=weight, where=keep
+    )
+    bound = compare.bound("sparse_softmax_cross_entropy", {})
+    for name, got in zip(names, (by_x, by_weight), strict=True):
+        check(harness.numpy(got), truth.grads[name], truth.grad_scales[name], bound.gradient)
+    assert truth.grads["sample_weight"][0] > 0
+    assert np.all(harness.numpy(by_weight)[[1, 3]] == 0)
+    assert np.all(harness.numpy(by_x)[[0, 1, 3]] == 0)
+
+
+def test_a_clamped_label_would_be_seen() -> None:
+    """What other libraries do with a wrong label is a fault here."""
+    labels = np.array([3, C, 4, 1])
+    truth = oracle.evaluate("cross_entropy", X, np.minimum(labels, C - 1), dtype="float32", wrt=("logits",))
+    value, grad = (np.asarray(v, np.float32) for v in (truth.value, truth.grads["logits"]))
+    for fault in (value, np.where(labels == C, 0, value)):
+        with pytest.raises(AssertionError, match="ulp, at most"):
+            check_loss("cross_entropy", np.float32(fault), grad, labels)

@@ -1,0 +1,57 @@
+"""Read by the type checkers, never run: arrays of one type in, arrays of that type out."""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+import numpy as np
+import numpy.typing as npt
+
+import xentropy
+
+
+def losses(x: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> None:
+    assert_type(xentropy.cross_entropy(x, labels), npt.NDArray[np.float32])
+    assert_type(xentropy.cross_entropy(x, [0, 1], reduction="mean"), npt.NDArray[np.float32])
+    assert_type(
+        xentropy.softmax_cross_entropy(x, x, class_weight=[1.0, 2.0]), npt.NDArray[np.float32]
+    )
+    assert_type(
+        xentropy.sparse_softmax_cross_entropy(x, labels, ignore_index=-1), npt.NDArray[np.float32]
+    )
+    assert_type(xentropy.poly_cross_entropy(x, labels, epsilon=0.5), npt.NDArray[np.float32])
+    assert_type(xentropy.softmax_focal_cross_entropy(x, labels, alpha=x), npt.NDArray[np.float32])
+    assert_type(xentropy.kl_divergence(x, x, temperature=2.0), npt.NDArray[np.float32])
+    assert_type(xentropy.sigmoid_cross_entropy(x, 1.0), npt.NDArray[np.float32])
+    assert_type(xentropy.weighted_sigmoid_cross_entropy(x, x, 2.0), npt.NDArray[np.float32])
+    assert_type(xentropy.sigmoid_focal_cross_entropy(x, x), npt.NDArray[np.float32])
+    assert_type(xentropy.binary_cross_entropy(x, x), npt.NDArray[np.float32])
+    assert_type(xentropy.categorical_cross_entropy(x, x), npt.NDArray[np.float32])
+    assert_type(xentropy.sparse_categorical_cross_entropy(x, labels), npt.NDArray[np.float32])
+
+
+def errors(x: npt.NDArray[np.float32]) -> None:
+    assert_type(xentropy.squared_error(x, 0), npt.NDArray[np.float32])
+    assert_type(xentropy.absolute_error(x, x, where=[True]), npt.NDArray[np.float32])
+    assert_type(xentropy.log_cosh(x, x), npt.NDArray[np.float32])
+    assert_type(xentropy.huber(x, x, delta=2), npt.NDArray[np.float32])
+    assert_type(xentropy.smooth_l1(x, x), npt.NDArray[np.float32])
+    assert_type(xentropy.mean_squared_error(x, x, sample_weight=2.0), npt.NDArray[np.float32])
+    assert_type(xentropy.mean_absolute_error(x, x), npt.NDArray[np.float32])
+    assert_type(xentropy.logsumexp(x, keepdims=True), npt.NDArray[np.float32])
+    assert_type(xentropy.log_softmax(x, axis=0), npt.NDArray[np.float32])
+
+
+def gradients(x: npt.NDArray[np.float32]) -> None:
+    assert_type(xentropy.value_and_grad(xentropy.squared_error)(x, x), tuple[Any, Any])
+
+
+def mistakes(x: npt.NDArray[np.float32]) -> None:
+    xentropy.cross_entropy(x, x, reduction="average")  # type: ignore[arg-type]
+    xentropy.cross_entropy(x, x, reduction=None)  # type: ignore[arg-type]
+    xentropy.squared_error(x, x, x)  # type: ignore[call-arg]
+    xentropy.squared_error(x)  # type: ignore[call-arg]
+    xentropy.huber(x, x, beta=1.0)  # type: ignore[call-arg]
+    xentropy.huber(x, x, delta="1")  # type: ignore[arg-type]
+    xentropy.mean_squared_error(x, x, reduction="mean")  # type: ignore[call-arg]
+    xentropy.cross_entropy([[1.0]], x)  # type: ignore[type-var]

@@ -1,0 +1,52 @@
+"""Read by the type checkers, never run: arrays of one type in, arrays of that type out."""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+import torch
+
+import xentropy
+
+
+def losses(x: torch.Tensor, labels: torch.Tensor) -> None:
+    assert_type(xentropy.cross_entropy(x, labels), torch.Tensor)
+    assert_type(xentropy.cross_entropy(x, [0, 1], reduction="mean"), torch.Tensor)
+    assert_type(xentropy.softmax_cross_entropy(x, x, class_weight=[1.0, 2.0]), torch.Tensor)
+    assert_type(xentropy.sparse_softmax_cross_entropy(x, labels, ignore_index=-1), torch.Tensor)
+    assert_type(xentropy.poly_cross_entropy(x, labels, epsilon=0.5), torch.Tensor)
+    assert_type(xentropy.softmax_focal_cross_entropy(x, labels, alpha=x), torch.Tensor)
+    assert_type(xentropy.kl_divergence(x, x, temperature=2.0), torch.Tensor)
+    assert_type(xentropy.sigmoid_cross_entropy(x, 1.0), torch.Tensor)
+    assert_type(xentropy.weighted_sigmoid_cross_entropy(x, x, 2.0), torch.Tensor)
+    assert_type(xentropy.sigmoid_focal_cross_entropy(x, x), torch.Tensor)
+    assert_type(xentropy.binary_cross_entropy(x, x), torch.Tensor)
+    assert_type(xentropy.categorical_cross_entropy(x, x), torch.Tensor)
+    assert_type(xentropy.sparse_categorical_cross_entropy(x, labels), torch.Tensor)
+
+
+def errors(x: torch.Tensor) -> None:
+    assert_type(xentropy.squared_error(x, 0), torch.Tensor)
+    assert_type(xentropy.absolute_error(x, x, where=[True]), torch.Tensor)
+    assert_type(xentropy.log_cosh(x, x), torch.Tensor)
+    assert_type(xentropy.huber(x, x, delta=2), torch.Tensor)
+    assert_type(xentropy.smooth_l1(x, x), torch.Tensor)
+    assert_type(xentropy.mean_squared_error(x, x, sample_weight=2.0), torch.Tensor)
+    assert_type(xentropy.mean_absolute_error(x, x), torch.Tensor)
+    assert_type(xentropy.logsumexp(x, keepdims=True), torch.Tensor)
+    assert_type(xentropy.log_softmax(x, axis=0), torch.Tensor)
+
+
+def gradients(x: torch.Tensor) -> None:
+    assert_type(xentropy.value_and_grad(xentropy.squared_error)(x, x), tuple[Any, Any])
+
+
+def mistakes(x: torch.Tensor) -> None:
+    xentropy.cross_entropy(x, x, reduction="average")  # type: ignore[arg-type]
+    xentropy.cross_entropy(x, x, reduction=None)  # type: ignore[arg-type]
+    xentropy.squared_error(x, x, x)  # type: ignore[call-arg]
+    xentropy.squared_error(x)  # type: ignore[call-arg]
+    xentropy.huber(x, x, beta=1.0)  # type: ignore[call-arg]
+    xentropy.huber(x, x, delta="1")  # type: ignore[arg-type]
+    xentropy.mean_squared_error(x, x, reduction="mean")  # type: ignore[call-arg]
+    xentropy.cross_entropy([[1.0]], x)  # type: ignore[type-var]
