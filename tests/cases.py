@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 import xentropy
 from xentropy.parity import compare, oracle
@@ -24,6 +25,7 @@ __all__ = [
     "check_case",
     "compute_dtype",
     "narrow",
+    "need_dtype",
     "own_gradient",
     "rng",
     "select",
@@ -135,6 +137,14 @@ class Case:
 def select(wanted: Callable[[Case], bool] = lambda case: True) -> list[Any]:
     """Return the cases and dtypes that a test is to be parametrized with."""
     return [(case, dtype) for case in CASES if wanted(case) for dtype in case.dtypes]
+
+
+def need_dtype(harness: Harness, dtype: str) -> None:
+    """Skip where the framework has no such floating dtype: the standard has no 16-bit ones."""
+    try:
+        harness.array(narrow(np.zeros(1), dtype))
+    except TypeError as error:
+        pytest.skip(f"{harness} has no {dtype}: {error}")
 
 
 def check(got: Array, truth: Array, scale: Array, most: float, dtype: str | None = None) -> None:
@@ -281,7 +291,10 @@ def _softmax_labels() -> Iterator[Case]:
         yield Case(
             f"softmax one class {kind}",
             "cross_entropy",
-            {"logits": x[:, :1], "labels": label(r)[:, :1] if kind != "index" else np.zeros(N, int)},
+            {
+                "logits": x[:, :1],
+                "labels": label(r)[:, :1] if kind != "index" else np.zeros(N, int),
+            },
             wrt=_wrt(kind),
             dtypes=BOTH[:1],
         )
@@ -416,7 +429,9 @@ def _poly() -> Iterator[Case]:
 
 def _softmax_focal() -> Iterator[Case]:
     recipes = ("scale 1", "scale 10", "confident", "thousands", "offset 1e4")
-    for g, recipe, (kind, label) in itertools.product((0.0, 0.5, 2.0, 3.7), recipes, LABELS.items()):
+    for g, recipe, (kind, label) in itertools.product(
+        (0.0, 0.5, 2.0, 3.7), recipes, LABELS.items()
+    ):
         name = f"softmax focal {kind} {g} {recipe}"
         r = rng(name)
         yield Case(
@@ -505,7 +520,9 @@ def _probabilities() -> Iterator[Case]:
                 wrt=("probs", *_wrt(kind, *(k for k in _WEIGHTS if k in arrays))[1:]),
                 dtypes=BOTH if (option, kind) == ("plain", "dense") else BOTH[:1],
             )
-    for (recipe, make), (kind, labels) in itertools.product(PROBS.items(), _binary_labels().items()):
+    for (recipe, make), (kind, labels) in itertools.product(
+        PROBS.items(), _binary_labels().items()
+    ):
         for smoothing in (0.0, 0.2):
             name = f"binary {recipe} {kind} {smoothing}"
             r = rng(name)
@@ -533,7 +550,11 @@ def _binary_labels() -> dict[str, Array]:
 
 
 def _sigmoids() -> Iterator[Case]:
-    weights = {"": None, " pos_weight": np.array(3.0), " pos_weight by class": rng("q").uniform(0.2, 4, C)}
+    weights = {
+        "": None,
+        " pos_weight": np.array(3.0),
+        " pos_weight by class": rng("q").uniform(0.2, 4, C),
+    }
     for (recipe, make), (kind, labels), (weighted, q) in itertools.product(
         LOGITS.items(), _binary_labels().items(), weights.items()
     ):
@@ -610,7 +631,12 @@ def _sigmoid_focals() -> Iterator[Case]:
                 "sample_weight": r.uniform(size=(N, C)),
             },
             {"gamma": 1.5, "label_smoothing": 0.1},
-            wrt=("logits", *(("labels",) if labels.dtype.kind == "f" else ()), "alpha", "sample_weight"),
+            wrt=(
+                "logits",
+                *(("labels",) if labels.dtype.kind == "f" else ()),
+                "alpha",
+                "sample_weight",
+            ),
             dtypes=BOTH[alpha.ndim :][:1],
         )
 
@@ -630,7 +656,10 @@ def _regressions() -> Iterator[Case]:
         yield Case(
             name,
             loss,
-            {"predictions": scale * r.normal(size=(N, C)), "targets": scale * r.normal(size=(N, C))},
+            {
+                "predictions": scale * r.normal(size=(N, C)),
+                "targets": scale * r.normal(size=(N, C)),
+            },
             options,
             wrt=("predictions", "targets"),
             compiled=(loss, options, spread) == ("huber", {"delta": 0.1}, "scale 1"),
@@ -673,7 +702,11 @@ def _normalizers() -> Iterator[Case]:
     for loss in ("logsumexp", "log_softmax"):
         r = rng(loss)
         yield Case(
-            f"{loss} mask", loss, {"x": r.normal(size=(N, C)), "where": mask}, wrt=("x",), compiled=True
+            f"{loss} mask",
+            loss,
+            {"x": r.normal(size=(N, C)), "where": mask},
+            wrt=("x",),
+            compiled=True,
         )
         x = r.normal(size=(3, 4, 5))
         yield Case(f"{loss} axis", loss, {"x": x}, {"axis": 1}, wrt=("x",), dtypes=BOTH[:1])

@@ -17,6 +17,7 @@ from tests.cases import (
     check,
     check_case,
     compute_dtype,
+    need_dtype,
     own_gradient,
     rng,
     select,
@@ -40,6 +41,7 @@ def exact(array: Any) -> Array:
 
 @pytest.mark.parametrize(("case", "dtype"), select(), ids=str)
 def test_values_and_gradients(harness: Harness, case: Case, dtype: str) -> None:
+    need_dtype(harness, dtype)
     value, grads = case.value_and_grads(harness, dtype)
     check_case(case, dtype, harness.numpy(value), {k: harness.numpy(g) for k, g in grads.items()})
 
@@ -101,10 +103,14 @@ def _weight_slope(case: Case, dtype: str, name: str) -> Array:
 
 
 @functools.cache
-def _reduced(case: Case, dtype: str, reduction: str) -> tuple[Any, Any, dict[str, Array], dict[str, Array]]:
+def _reduced(
+    case: Case, dtype: str, reduction: str
+) -> tuple[Any, Any, dict[str, Array], dict[str, Array]]:
     """Return the true reduced loss and gradients, each with its scale."""
     truth = case.truth(dtype)
-    total, size = (sum(np.asarray(v).reshape(-1).tolist(), mp.zero) for v in (truth.value, truth.value_scale))
+    total, size = (
+        sum(np.asarray(v).reshape(-1).tolist(), mp.zero) for v in (truth.value, truth.value_scale)
+    )
     if reduction == "sum":
         return total, size, truth.grads, truth.grad_scales
     fixed = DENOMINATORS[reduction]
@@ -189,12 +195,22 @@ def test_the_mean_of_many_equal_losses(harness: Harness) -> None:
 BULK: dict[str, tuple[str, tuple[int, ...], str, dict[str, Any]]] = {
     # loss, shape, kind of labels, options
     "vocabulary": ("sparse_softmax_cross_entropy", (3, 131072), "index", {}),
-    "vocabulary smoothing": ("cross_entropy", (2, 131072), "index", {"label_smoothing": 0.1, "z_loss": 1e-4}),
+    "vocabulary smoothing": (
+        "cross_entropy",
+        (2, 131072),
+        "index",
+        {"label_smoothing": 0.1, "z_loss": 1e-4},
+    ),
     "vocabulary dense": ("softmax_cross_entropy", (2, 131072), "dense", {}),
     "many rows": ("sparse_softmax_cross_entropy", (65537, 3), "index", {}),
     "prime": ("sparse_softmax_cross_entropy", (61, 4099), "index", {}),
     "first axis": ("cross_entropy", (50257, 3), "index", {"axis": 0}),
-    "middle axis": ("softmax_cross_entropy", (3, 1031, 17), "dense", {"axis": 1, "label_smoothing": 0.3}),
+    "middle axis": (
+        "softmax_cross_entropy",
+        (3, 1031, 17),
+        "dense",
+        {"axis": 1, "label_smoothing": 0.3},
+    ),
     "two columns": ("sparse_softmax_cross_entropy", (4097, 2), "index", {}),
     "sigmoid": ("sigmoid_cross_entropy", (1031, 131), "binary", {}),
     "huber": ("huber", (100003,), "binary", {"delta": 0.7}),
@@ -218,9 +234,14 @@ def test_in_bulk(harness: Harness, name: str, dtype: str) -> None:
         "binary": lambda: r.integers(0, 2, shape).astype(dtype),
     }
     t = labels[kind]()
-    value, grad = xentropy.value_and_grad(getattr(xentropy, loss))(harness.array(x), harness.array(t), **options)
+    value, grad = xentropy.value_and_grad(getattr(xentropy, loss))(
+        harness.array(x), harness.array(t), **options
+    )
     first = "predictions" if loss == "huber" else "logits"
-    truth, bound = bulk.evaluate(loss, x, t, dtype=dtype, wrt=(first,), **options), compare.bound(loss, options)
+    truth, bound = (
+        bulk.evaluate(loss, x, t, dtype=dtype, wrt=(first,), **options),
+        compare.bound(loss, options),
+    )
     check(harness.numpy(value), truth.value, truth.value_scale, bound.value)
     check(harness.numpy(grad), truth.grads[first], truth.grad_scales[first], bound.gradient)
 
@@ -238,7 +259,9 @@ def _forward_mode(harness: Harness, transform: Callable[..., Any], case: Case) -
         return case.function()(*{**given, **dict(zip(case.wrt, moving, strict=True))}.values())
 
     tangent = harness.numpy(
-        transform(f, tuple(given[k] for k in case.wrt), tuple(map(harness.array, directions.values())))
+        transform(
+            f, tuple(given[k] for k in case.wrt), tuple(map(harness.array, directions.values()))
+        )
     )
     truth, bound = case.truth(dtype), compare.bound(case.loss, case.options)
     assert tangent.shape == truth.value.shape
@@ -246,7 +269,9 @@ def _forward_mode(harness: Harness, transform: Callable[..., Any], case: Case) -
     want = sum(np.sum(g * v, initial=mp.zero) for g, _, v in pairs)
     size = sum(np.sum(s * np.abs(v), initial=mp.zero) for _, s, v in pairs)
     got = np.asarray(np.sum(tangent, dtype=np.float64))
-    check(got, np.asarray(want, object), np.asarray(size, object), bound.gradient, tangent.dtype.name)
+    check(
+        got, np.asarray(want, object), np.asarray(size, object), bound.gradient, tangent.dtype.name
+    )
 
 
 def _small() -> list[Case]:
@@ -308,7 +333,10 @@ def _mapped(harness: Harness, transform: Callable[..., Any], case: Case) -> None
 
     values, grads = transform(one)(*(harness.array(b) for b in batches.values()))
     for i in range(3):
-        arrays = {**case.arrays, **{k: np.float64(b[i]) if b.dtype.kind == "f" else b[i] for k, b in batches.items()}}
+        arrays = {
+            **case.arrays,
+            **{k: np.float64(b[i]) if b.dtype.kind == "f" else b[i] for k, b in batches.items()},
+        }
         single = Case(case.name, case.loss, arrays, case.options, case.wrt[:1])
         check_case(single, dtype, harness.numpy(values)[i], {case.first: harness.numpy(grads)[i]})
 
@@ -319,31 +347,44 @@ def _at_zero(case: Case) -> Case:
 
 
 TRANSFORMED = {
-    "jvp": (_forward_mode, [*_named(
-        "softmax index everything",
-        "softmax dense everything",
-        "softmax dense confident",
-        "softmax focal index 2.0 scale 10",
-        "poly dense 1.0",
-        "kl 2.5 scale 10",
-        "sigmoid everything",
-        "sigmoid focal alpha (7,) soft",
-        "binary uniform soft 0.2",
-        "huber 0.1 scale 1",
-        "log_cosh scale 1",
-        "logsumexp axis",
-        "log_softmax axis",
-    )]),
-    "hessian": (_second_order, [*_small(), *(_at_zero(c) for c in _small() if c.first == "logits")]),
-    "vmap": (_mapped, [*_named(
-        "softmax index everything",
-        "softmax dense everything",
-        "softmax ignore 5",
-        "softmax focal index 2.0 scale 10",
-        "sigmoid everything",
-        "binary uniform soft 0.2",
-        "huber 0.1 scale 1",
-    )]),
+    "jvp": (
+        _forward_mode,
+        [
+            *_named(
+                "softmax index everything",
+                "softmax dense everything",
+                "softmax dense confident",
+                "softmax focal index 2.0 scale 10",
+                "poly dense 1.0",
+                "kl 2.5 scale 10",
+                "sigmoid everything",
+                "sigmoid focal alpha (7,) soft",
+                "binary uniform soft 0.2",
+                "huber 0.1 scale 1",
+                "log_cosh scale 1",
+                "logsumexp axis",
+                "log_softmax axis",
+            )
+        ],
+    ),
+    "hessian": (
+        _second_order,
+        [*_small(), *(_at_zero(c) for c in _small() if c.first == "logits")],
+    ),
+    "vmap": (
+        _mapped,
+        [
+            *_named(
+                "softmax index everything",
+                "softmax dense everything",
+                "softmax ignore 5",
+                "softmax focal index 2.0 scale 10",
+                "sigmoid everything",
+                "binary uniform soft 0.2",
+                "huber 0.1 scale 1",
+            )
+        ],
+    ),
 }
 
 

@@ -82,9 +82,7 @@ def test_weighted_sigmoid(harness: Harness, q: Any, form: str) -> None:
     for given in (q, FORMS[form](harness, np.asarray(q))):
         losses = xentropy.weighted_sigmoid_cross_entropy(logits, labels, given)
         agree(harness, losses, expected)
-        agree(
-            harness, xentropy.sigmoid_cross_entropy(logits, labels, pos_weight=given), expected
-        )
+        agree(harness, xentropy.sigmoid_cross_entropy(logits, labels, pos_weight=given), expected)
 
 
 @forms

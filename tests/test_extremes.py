@@ -178,10 +178,7 @@ TABLE: list[Row] = [
     Row(ROWS, [0, -INF, 0], ONE_HOT[1], 0, [0, 0, 0], {"class_weight": [1.0, 0.0, 1.0]}),
     Row(ROWS, [0, NAN, 0], 1, NAN, NANS, {"class_weight": [1.0, 0.0, 1.0]}),
     # Left out: 0, whatever stands there.
-    *(
-        Row(ROWS, [x, 0, 0], -5, 0, [0, 0, 0], {"ignore_index": -5})
-        for x in (0.0, NAN, INF, -INF)
-    ),
+    *(Row(ROWS, [x, 0, 0], -5, 0, [0, 0, 0], {"ignore_index": -5}) for x in (0.0, NAN, INF, -INF)),
     # One class.
     Row(ROWS, [7], 0, 0, [0]),
     Row(ROWS, [7], [1.0], 0, [0]),
@@ -288,7 +285,10 @@ def compare_row(row: Row, dtype: str, got: Array, want: Any, most: float) -> Non
 def test_the_oracle_agrees_with_the_table(row: Row) -> None:
     """What the table says was derived twice."""
     for dtype in row.dtypes:
-        first, *others = (np.asarray(v, np.float64 if v.dtype.kind == "f" else None) for v in row.arrays(dtype).values())
+        first, *others = (
+            np.asarray(v, np.float64 if v.dtype.kind == "f" else None)
+            for v in row.arrays(dtype).values()
+        )
         names = list(row.arrays(dtype))[1:]
         given: dict[str, Any] = dict(zip(names, others, strict=True)) | row.numbers()
         labels = given.pop("labels", given.pop("targets", None))
@@ -424,7 +424,10 @@ def test_all_left_out(harness: Harness, out: str, mean: dict[str, Any]) -> None:
     arrays = {"class_weight": np.ones(3, np.float32), "sample_weight": np.ones(2, np.float32)}
     arrays |= {k: v for k, v in ALL_OUT[out].items() if isinstance(v, np.ndarray)}
     given = {k: harness.array(v) for k, v in arrays.items()}
-    labels, numbers = harness.array(np.array([9, 9])), {k: v for k, v in ALL_OUT[out].items() if k not in arrays}
+    labels, numbers = (
+        harness.array(np.array([9, 9])),
+        {k: v for k, v in ALL_OUT[out].items() if k not in arrays},
+    )
     f = xentropy.value_and_grad(xentropy.sparse_softmax_cross_entropy, ("logits", "class_weight"))
     value, grads = f(harness.array(x), labels, **given, **numbers, reduction="mean", **mean)
     np.testing.assert_array_equal(harness.numpy(value), np.float32(0), strict=True)

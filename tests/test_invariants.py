@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import xentropy
-from tests.cases import Array, check, narrow
+from tests.cases import Array, check, narrow, need_dtype
 from xentropy.parity import compare, oracle
 from xentropy.testing import Harness
 
@@ -21,7 +21,7 @@ SHARES = np.ones(C)
 
 few = settings(
     derandomize=True,
-    max_examples=15,
+    max_examples=8,
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
@@ -92,7 +92,9 @@ def test_one_hot_is_index(harness: Harness, seed: int, loss: str, flags: int) ->
 
 
 @few
-@given(seed=seeds, k=st.sampled_from((-100, -1, 0, 3, 99)), dtype=st.sampled_from(("int64", "int8")))
+@given(
+    seed=seeds, k=st.sampled_from((-100, -1, 0, 3, 99)), dtype=st.sampled_from(("int64", "int8"))
+)
 def test_ignore_index_is_where(harness: Harness, seed: int, k: int, dtype: str) -> None:
     r, x = draw_logits(seed)
     out = r.integers(0, 2, N).astype(bool)
@@ -117,9 +119,7 @@ DENSE = {
 
 @few
 @given(seed=seeds, loss=st.sampled_from(list(DENSE)), power=st.integers(-8, 14))
-def test_a_constant_added_to_all_logits(
-    harness: Harness, seed: int, loss: str, power: int
-) -> None:
+def test_a_constant_added_to_all_logits(harness: Harness, seed: int, loss: str, power: int) -> None:
     """It changes no bit where the sum is exact."""
     r = np.random.default_rng(seed)
     x = (r.integers(-1000, 1000, (N, C)) / 128).astype(np.float32)
@@ -143,19 +143,23 @@ def test_the_order_of_the_classes(harness: Harness, seed: int, loss: str) -> Non
     bound = compare.bound(loss, options)
     value, grad = call(harness, loss, x[:, order], shares[:, order], options)
     check(value, truth.value, truth.value_scale, bound.value)
-    check(grad, truth.grads["logits"][:, order], truth.grad_scales["logits"][:, order], bound.gradient)
+    check(
+        grad, truth.grads["logits"][:, order], truth.grad_scales["logits"][:, order], bound.gradient
+    )
 
 
 @few
 @given(seed=seeds)
 def test_the_order_of_the_examples(harness: Harness, seed: int) -> None:
-    """Every row is computed by itself: no bit depends on the others."""
+    """Every row is computed by itself."""
     r, x = draw_logits(seed)
     order, labels = r.permutation(N), r.integers(0, C, N)
-    for options in ({}, {"label_smoothing": 0.1, "z_loss": 0.01}):
-        value, grad = call(harness, "sparse_softmax_cross_entropy", x, labels, options)
-        moved = call(harness, "sparse_softmax_cross_entropy", x[order], labels[order], options)
-        same(moved, (value[order], grad[order]))
+    loss, options = "sparse_softmax_cross_entropy", {"label_smoothing": 0.1, "z_loss": 0.01}
+    truth = oracle.evaluate(loss, x, labels, dtype="float32", wrt=("logits",), **options)
+    bound = compare.bound(loss, options)
+    value, grad = call(harness, loss, x[order], labels[order], options)
+    check(value, truth.value[order], truth.value_scale[order], bound.value)
+    check(grad, truth.grads["logits"][order], truth.grad_scales["logits"][order], bound.gradient)
 
 
 @few
@@ -177,7 +181,7 @@ def test_the_place_of_the_class_axis(harness: Harness, seed: int, axis: int) -> 
 
 
 @few
-@given(seed=seeds, cuts=st.sampled_from(((3,), (2, 4), (0, 6), (1, 2, 3, 4, 5))))
+@given(seed=seeds, cuts=st.sampled_from(((3,), (2, 4), (0, 6))))
 def test_any_split_is_the_whole(harness: Harness, seed: int, cuts: tuple[int, ...]) -> None:
     """Partial sums add up, and so do means by a common denominator and their gradients."""
     loss, (r, x) = "sparse_softmax_cross_entropy", draw_logits(seed)
@@ -190,10 +194,16 @@ def test_any_split_is_the_whole(harness: Harness, seed: int, cuts: tuple[int, ..
     weight = float(sum(truth.weight.tolist()))
     parts, means, grads = [], [], []
     for rows in (slice(a, b) for a, b in itertools.pairwise((0, *cuts, N))):
-        arrays = {k: harness.array(v) for k, v in {**shared, **{k: v[rows] for k, v in each.items()}}.items() if isinstance(v, np.ndarray)}
+        arrays = {
+            k: harness.array(v)
+            for k, v in {**shared, **{k: v[rows] for k, v in each.items()}}.items()
+            if isinstance(v, np.ndarray)
+        }
         given = {**options, **arrays}
         f = getattr(xentropy, loss)
-        parts.append(f(harness.array(x[rows]), harness.array(labels[rows]), **given, reduction="partial"))
+        parts.append(
+            f(harness.array(x[rows]), harness.array(labels[rows]), **given, reduction="partial")
+        )
         value, grad = xentropy.value_and_grad(f)(
             harness.array(x[rows]),
             harness.array(labels[rows]),
@@ -252,7 +262,9 @@ def test_rows_left_out_hold_anything(
     loss, options, kind = case
     r, x = draw_logits(seed)
     x = np.abs(x) / (1 + np.abs(x).max()) if "categorical" in loss else x
-    labels: Array = r.integers(0, C, N) if kind == "index" else r.dirichlet(SHARES, N).astype(np.float32)
+    labels: Array = (
+        r.integers(0, C, N) if kind == "index" else r.dirichlet(SHARES, N).astype(np.float32)
+    )
     out = np.arange(N) == r.integers(0, N)
     out |= r.integers(0, 2, N).astype(bool)
     given = {**options, **OUT[how](out)}
@@ -292,7 +304,10 @@ def test_numbers_left_out_hold_anything(
     out = r.integers(0, 2, x.shape).astype(bool)
     given = {**options, **OUT[how](out)}
     clean = call(harness, loss, x, labels, given)
-    dirty, wrong = np.where(out, r.choice(RUBBISH, x.shape), x), np.where(out, r.choice(RUBBISH, x.shape), labels)
+    dirty, wrong = (
+        np.where(out, r.choice(RUBBISH, x.shape), x),
+        np.where(out, r.choice(RUBBISH, x.shape), labels),
+    )
     same(call(harness, loss, np.float32(dirty), np.float32(wrong), given), clean)
     for got in clean:
         assert np.all(got[out] == 0)
@@ -362,18 +377,32 @@ WEAK: dict[str, Callable[[Harness, Array], Any]] = {
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_inputs_stay_as_they_are(harness: Harness, dtype: str, weak: str) -> None:
     """Read-only ones are accepted, and no byte of others changes."""
+    need_dtype(harness, dtype)
     for writable in (False, True):
-        hosts = {k: np.array(narrow(np.float64(v) if v.dtype.kind == "f" else v, dtype if k == "logits" else "float32")) for k, v in _arguments(5).items()}
+        hosts = {
+            k: np.array(
+                narrow(
+                    np.float64(v) if v.dtype.kind == "f" else v,
+                    dtype if k == "logits" else "float32",
+                )
+            )
+            for k, v in _arguments(5).items()
+        }
         before = {k: v.tobytes() for k, v in hosts.items()}
         for host in hosts.values():
             host.flags.writeable = writable
-        given = {k: harness.array(v) if k == "logits" else WEAK[weak](harness, v) for k, v in hosts.items()}
+        given = {
+            k: harness.array(v) if k == "logits" else WEAK[weak](harness, v)
+            for k, v in hosts.items()
+        }
         f = xentropy.value_and_grad(xentropy.cross_entropy)
         results = [f(**given, label_smoothing=0.1, reduction=how) for how in ("none", "mean")]
         assert len(results) == 2
         assert {k: v.tobytes() for k, v in hosts.items()} == before
         strong = {k: v for k, v in given.items() if not isinstance(v, np.ndarray)}
-        assert {k: harness.numpy(v).tobytes() for k, v in strong.items()} == {k: before[k] for k in strong}
+        assert {k: harness.numpy(v).tobytes() for k, v in strong.items()} == {
+            k: before[k] for k in strong
+        }
 
 
 LAYOUTS: dict[str, Callable[[Array], Array]] = {
@@ -388,18 +417,22 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_layout_of_numpy_labels_and_weights(harness: Harness, layout: str) -> None:
-    arguments = _arguments(6)
-    x = harness.array(arguments.pop("logits"))
-    index = np.arange(N) % 3
-    f = xentropy.value_and_grad(xentropy.cross_entropy)
-    spread = LAYOUTS[layout]
-    odd = {k: spread(v) for k, v in arguments.items()}
-    labels = arguments.pop("labels"), odd.pop("labels")
-    want, got = (f(x, t, **a) for t, a in zip(labels, (arguments, odd), strict=True))
-    same(tuple(map(harness.numpy, got)), tuple(map(harness.numpy, want)))
-    for dtype in (np.int64, np.int16, np.uint32):
-        want, got = (f(x, t) for t in (index, spread(index.astype(dtype))))
-        same(tuple(map(harness.numpy, got)), tuple(map(harness.numpy, want)))
+    """Sums may be added in another order, so the bounds decide."""
+    arguments, spread = _arguments(6), LAYOUTS[layout]
+    x, f = arguments.pop("logits"), xentropy.value_and_grad(xentropy.cross_entropy)
+    shares, index = arguments.pop("labels"), np.arange(N) % 3
+    for labels, given in (
+        (shares, arguments),
+        *((index.astype(dtype), {}) for dtype in (np.int64, np.int16, np.uint32)),
+    ):
+        odd = {k: spread(v) for k, v in given.items()}
+        value, grad = map(harness.numpy, f(harness.array(x), spread(labels), **odd))
+        truth = oracle.evaluate(
+            "cross_entropy", x, labels, dtype="float32", wrt=("logits",), **given
+        )
+        bound = compare.bound("cross_entropy", given)
+        check(value, truth.value, truth.value_scale, bound.value)
+        check(grad, truth.grads["logits"], truth.grad_scales["logits"], bound.gradient)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -408,13 +441,21 @@ def test_the_layout_of_numpy_predictions(dtype: str, layout: str) -> None:
     r, x = draw_logits(7)
     x = x.astype(dtype)
     labels, shares = r.integers(0, C, N), r.dirichlet(SHARES, N)
-    for loss, t in (("cross_entropy", labels), ("cross_entropy", shares), ("sigmoid_cross_entropy", shares), ("huber", shares)):
+    for loss, t in (
+        ("cross_entropy", labels),
+        ("cross_entropy", shares),
+        ("sigmoid_cross_entropy", shares),
+        ("huber", shares),
+    ):
         f: Any = xentropy.value_and_grad(getattr(xentropy, loss))
         for reduction in ("none", "mean"):
-            got = f(LAYOUTS[layout](x), t, reduction=reduction)
-            value, grad = f(x, t, reduction=reduction)
-            assert got[1].dtype == grad.dtype
-            same(tuple(np.asarray(v) for v in got), (np.asarray(value), grad))
+            for got, want in zip(
+                f(LAYOUTS[layout](x), t, reduction=reduction),
+                f(x, t, reduction=reduction),
+                strict=True,
+            ):
+                assert got.dtype.name == want.dtype.name
+                np.testing.assert_array_equal(got, want)
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "sigmoid_cross_entropy", "huber"])
@@ -425,7 +466,9 @@ def test_views_of_an_array(harness: Harness, loss: str) -> None:
     rows = (slice(1, None, 2), slice(1, C + 1))
     f: Any = xentropy.value_and_grad(getattr(xentropy, loss))
     got = f(harness.array(x)[rows], harness.array(t)[rows])
-    want = f(harness.array(np.ascontiguousarray(x[rows])), harness.array(np.ascontiguousarray(t[rows])))
+    want = f(
+        harness.array(np.ascontiguousarray(x[rows])), harness.array(np.ascontiguousarray(t[rows]))
+    )
     same(tuple(map(harness.numpy, got)), tuple(map(harness.numpy, want)))
 
 

@@ -62,7 +62,9 @@ def test_labels_beyond_the_width_of_others(harness: Harness) -> None:
     x, labels = rng("wide").normal(size=(2, 200)).astype(np.float32), np.array([199, 130], np.uint8)
     f = xentropy.value_and_grad(xentropy.sparse_softmax_cross_entropy)
     value, grad = f(harness.array(x), harness.array(labels))
-    for got, want in zip((value, grad), f(harness.array(x), harness.array(labels.astype(np.int64))), strict=True):
+    for got, want in zip(
+        (value, grad), f(harness.array(x), harness.array(labels.astype(np.int64))), strict=True
+    ):
         np.testing.assert_array_equal(harness.numpy(got), harness.numpy(want))
     short = np.array([127, 0], np.int8)
     value = xentropy.sparse_softmax_cross_entropy(harness.array(x), harness.array(short))
@@ -141,9 +143,7 @@ def refused(mode: str) -> contextlib.AbstractContextManager[Any]:
 
 @pytest.mark.parametrize("case", BAD, ids=str)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_wrong_labels_are_refused(
-    harness: Harness, loss: str, case: tuple[str, list[int]]
-) -> None:
+def test_wrong_labels_are_refused(harness: Harness, loss: str, case: tuple[str, list[int]]) -> None:
     """Where they can be read, also inside a derivative and as NumPy arrays or lists."""
     labels = np.array(case[1], case[0])
     x, f = harness.array(X), getattr(xentropy, loss)
@@ -282,7 +282,9 @@ def test_the_gradient_by_the_weight_of_examples_left_out(harness: Harness, wrong
 def test_a_clamped_label_would_be_seen() -> None:
     """What other libraries do with a wrong label is a fault here."""
     labels = np.array([3, C, 4, 1])
-    truth = oracle.evaluate("cross_entropy", X, np.minimum(labels, C - 1), dtype="float32", wrt=("logits",))
+    truth = oracle.evaluate(
+        "cross_entropy", X, np.minimum(labels, C - 1), dtype="float32", wrt=("logits",)
+    )
     value, grad = (np.asarray(v, np.float32) for v in (truth.value, truth.grads["logits"]))
     for fault in (value, np.where(labels == C, 0, value)):
         with pytest.raises(AssertionError, match="ulp, at most"):

@@ -171,6 +171,13 @@ def test_labels_of_every_integer_width(harness: Harness, dtype: str, own: bool) 
     same(harness, loss, xentropy.sparse_softmax_cross_entropy(x, [2, 0]))
 
 
+@pytest.mark.parametrize("dtype", ["int4", "uint4", "int2", "uint2"])
+def test_labels_narrower_than_a_byte(harness: Harness, dtype: str) -> None:
+    x, labels = harness.array(LOGITS), np.array([1, 0], getattr(ml_dtypes, dtype))
+    loss = xentropy.sparse_softmax_cross_entropy(x, labels, ignore_index=-100)
+    same(harness, loss, xentropy.sparse_softmax_cross_entropy(x, [1, 0]))
+
+
 @pytest.mark.parametrize("dtype", INTEGERS)
 @pytest.mark.parametrize("own", [True, False], ids=["own", "numpy"])
 def test_any_label_that_the_dtype_holds_can_be_ignored(
@@ -219,6 +226,15 @@ def test_numpy_arrays_of_other_float_dtypes_are_weak_too(
     x, plain = harness.array(LOGITS), {"labels": np.eye(2, 3), name: values}
     got = xentropy.softmax_cross_entropy(x, **{**plain, name: values.astype(kind)})  # type: ignore[arg-type]
     same(harness, got, xentropy.softmax_cross_entropy(x, **plain))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", FLOAT8)
+def test_predictions_of_8_bits(dtype: str) -> None:
+    x = LOGITS.astype(getattr(ml_dtypes, dtype))
+    value, grad = xentropy.value_and_grad(xentropy.cross_entropy)(x, [2, 0])
+    np.testing.assert_array_equal(value, xentropy.cross_entropy(x.astype(np.float32), [2, 0]))
+    assert value.dtype == np.float32
+    assert grad.dtype == x.dtype
 
 
 def test_nothing_is_written_to(harness: Harness) -> None:

@@ -200,8 +200,9 @@ def describe(x: Any) -> str:
         return repr(x)
     if isinstance(x, (list, tuple)):
         return f"{type(x).__name__} of length {len(x)}"
-    if callable(x) and hasattr(x, "__qualname__"):
-        return f"{getattr(x, '__module__', 'builtins')}.{x.__qualname__}"
+    name = getattr(x, "__qualname__", None)  # of a function or a class
+    if isinstance(name, str):
+        return f"{getattr(x, '__module__', 'builtins')}.{name}"
     try:
         backend = backend_of(x)
     except DTypeError:

@@ -81,6 +81,8 @@ class Call:
             host = host.astype(np.bool_ if name in ("where", "class_mask") else np.int64)
         elif "float" in host.dtype.name:
             host = host.astype(self.dtype)
+        elif host.dtype.kind == "V":
+            host = host.astype(np.int64)
         return self._adopt(host)
 
     def _adopt(self, host: np.ndarray[Any, Any]) -> Any:
@@ -97,8 +99,7 @@ class Call:
         except (RuntimeError, TypeError):
             hint = "stack its arrays into one."
             self.fail(DTypeError, f"`{name}` must be a list of numbers.", name, hint=hint)
-        # V: bfloat16 and its like, which NumPy does not know.
-        if self.backend.eager() and host.dtype.kind not in "biufcV":
+        if self.backend.eager() and not _is_numeric(host.dtype):
             self.fail(DTypeError, f"`{name}` must hold real numbers.", name)
         return host
 
@@ -124,6 +125,11 @@ class Call:
         if x is None or self.axis is None or (x.ndim == 0 and self.x.ndim > 1):
             return x
         return self.backend.xp.expand_dims(x, axis=self.axis)
+
+
+def _is_numeric(dtype: np.dtype[Any]) -> bool:
+    # V: bfloat16, int4 and their like, which NumPy does not know; and records.
+    return dtype.kind in "biufc" or (dtype.kind == "V" and not dtype.name.startswith("void"))
 
 
 def number(

@@ -17,7 +17,7 @@ _FUNCTIONS = """
     where zeros_like
 """
 
-_namespace = SimpleNamespace(
+_namespace: Any = SimpleNamespace(
     **{name: lift(getattr(np, name)) for name in _FUNCTIONS.split()},
     astype=lift(lambda x, dtype: x.astype(dtype)),
     class_range=lift(lambda labels, n: np.arange(n, dtype=labels.dtype)),

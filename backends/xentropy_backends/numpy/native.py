@@ -1,4 +1,4 @@
-"""What SciPy, where it is installed, computes on NumPy arrays, as the library's losses are called."""
+"""SciPy's functions, where it is installed, as the library's losses are called."""
 
 from __future__ import annotations
 

@@ -75,6 +75,10 @@ class _TensorFlow(Backend):
     ) -> tuple[Any, Arrays]:
         # An identity makes each argument distinct, also where the caller passes one tensor twice.
         tensors = tuple(tf.identity(x) for x in primals)
+        for x in tensors:
+            if x.dtype.size < 2:
+                msg = f"xentropy.value_and_grad: TensorFlow has no gradients with respect to {x.dtype.name}.\nHint: cast it to float16 or bfloat16."
+                raise UnsupportedError(msg)
         with tf.GradientTape() as tape:
             tape.watch(tensors)
             root, result = function(*tensors)
@@ -134,7 +138,12 @@ def _differentiable(
 
         return output, gradient
 
-    return connect(*(arrays[i] for i in group)) if group else output
+    if not group:
+        return output
+    # In a graph the tangent of the op by itself, 0, would hide that of its gradient; around a function it does not.
+    # https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/ops/custom_gradient.py#L402
+    call = connect if tf.executing_eagerly() else tf.function(connect, autograph=False)
+    return call(*(arrays[i] for i in group))
 
 
 def _unbroadcast(gradient: Any, x: Any) -> Any:

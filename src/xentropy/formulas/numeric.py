@@ -113,8 +113,8 @@ def exp_difference(
         temperature = temperature * xp.ones_like(top)
         z, more = _quotient(xp, z, temperature, dtype)
         lost = lost / temperature + more
-    e = xp.exp(z)
-    return z, e + e * lost
+    # Not e + e * lost: where e is small that product is subnormal, and TensorFlow flushes it.
+    return z, xp.exp(z) * (1.0 + lost)
 
 
 class Logistic(NamedTuple):

@@ -74,7 +74,7 @@ class Case:
         return next(iter(parameters(self.loss)))
 
     def cast(self, dtype: str) -> Case:
-        """Return the case with predictions of `dtype`, other floating arrays in its result dtype."""
+        """Return the case with predictions of `dtype`, other floats of its result dtype."""
         result = "float64" if dtype == "float64" else "float32"
         labels = None if self.labels is None else _narrow(self.labels, result)
         options = {k: _narrow(v, result) for k, v in self.options.items()}
@@ -83,7 +83,9 @@ class Case:
 
 
 def _narrow(value: Any, dtype: str) -> Any:
-    return value.astype(dtype) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+    return (
+        value.astype(dtype) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+    )
 
 
 def _rounded(x: Array, dtype: str) -> Array:
@@ -149,7 +151,7 @@ def _takes_index(loss: str) -> bool:
 
 def _elements(case: Case) -> Case:
     options, shape = dict(case.options), case.prediction.shape
-    per_class = any(np.ndim(options.get(name)) == 1 for name in _PER_CLASS)
+    per_class = any(getattr(options.get(name), "ndim", 0) == 1 for name in _PER_CLASS)
     classes = shape[-1] if per_class else 1
 
     def spread(x: Any) -> Array:

@@ -66,7 +66,7 @@ def founding() -> Iterator[Case]:
 
 
 def digits(logits: Array, labels: Array, most: int, bulk: tuple[str, ...]) -> Iterator[Case]:
-    """Yield the digits under their classifier, the first `most` of them where `bulk` knows no truth."""
+    """Yield the digits under their classifier: `most` of them for losses not in `bulk`."""
     one_hot = np.eye(logits.shape[1])[labels]
     for loss in LOSSES:
         rows = slice(None if loss in bulk else most)

@@ -20,7 +20,7 @@ Array: TypeAlias = npt.NDArray[Any]
 def write_arrays(path: Path, arrays: dict[str, Array]) -> None:
     """Write arrays under their names."""
     with path.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+        np.savez(stream, allow_pickle=False, **arrays)
 
 
 def read_arrays(path: Path) -> dict[str, Array]:

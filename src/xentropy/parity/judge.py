@@ -97,9 +97,9 @@ def _rows(got: Array, part: Part, gradient: bool) -> Array:
 
 def _classes_last(case: Case, x: Array) -> Array:
     """Return a result of the shape of the predictions with the classes last."""
-    return np.moveaxis(x, case.options.get("axis", -1), -1) if x.shape == case.prediction.shape else x
-
-
+    return (
+        np.moveaxis(x, case.options.get("axis", -1), -1) if x.shape == case.prediction.shape else x
+    )
 
 
 def judge(
@@ -153,6 +153,6 @@ def _complaints(
         found.append(f"{kind} is {record['dtypes'][kind]}, not {dtype}")
     if errors is not None and not errors.largest <= bound:
         place = f" at {list(errors.at)}" if errors.at else ""
-        numbers = f"{errors.got:.9g}, true {errors.true:.9g}"
+        numbers = f"got {errors.got:.9g}, true {errors.true:.9g}"
         found.append(f"{kind} {errors.largest:.3g} ulp > {bound:g}{place}: {numbers}")
     return found

@@ -44,7 +44,7 @@ class Finished:
 
 
 def command(backend: str, *more: str) -> list[str]:
-    """Return how to start a worker; with -P a folder `torch` beside the caller is not the framework."""
+    """Return how to start a worker; -P, or a folder `torch` beside the caller would be imported."""
     return [sys.executable, "-P", "-m", "xentropy.parity.worker", backend, *more]
 
 

@@ -13,8 +13,6 @@ __all__ = ["standing"]
 _DIGITS = 100
 """So many where only mpmath knows the truth."""
 _FEW = 20
-_PLAIN = ("float32", "float64")
-_HALF = ("float16", "bfloat16")
 _CLASSES, _FEWER_CLASSES = 131072, 4096
 _BULK = tuple(loss for loss in bulk.LOSSES if loss != "cross_entropy")
 
@@ -32,17 +30,23 @@ def _digits(quick: bool, notes: list[str]) -> Iterator[Case]:
 
 
 def _all(quick: bool, notes: list[str]) -> Iterator[tuple[Case, tuple[str, ...]]]:
+    plain = ("float32",) if quick else ("float32", "float64")
     for case in examples.founding():
-        yield case, _PLAIN
+        yield case, plain
     for case in _digits(quick, notes):
-        yield case, _PLAIN
+        if not quick or case.loss in examples.MAIN:
+            yield case, plain
     for case in stress.rows():
-        yield case, _PLAIN
-    for case in stress.options():
-        yield case, _PLAIN
+        if not quick or case.loss in examples.MAIN:
+            yield case, plain
+    if not quick:
+        for case in stress.options():
+            yield case, ("float32",)
     for case in stress.half():
-        yield case, _HALF
-    yield stress.many_classes(_FEWER_CLASSES if quick else _CLASSES), (*_PLAIN, "float16")
+        if not quick or case.loss in examples.MAIN:
+            more = ("bfloat16",) if case.loss in examples.MAIN else ()
+            yield case, ("float16", *more)
+    yield stress.many_classes(_FEWER_CLASSES if quick else _CLASSES), plain
 
 
 def standing(

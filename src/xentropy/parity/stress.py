@@ -173,11 +173,9 @@ def _binary_options(
     yield Case("label_smoothing", "sigmoid_cross_entropy", logits, hard, smooth)
     yield Case("soft labels", "sigmoid_cross_entropy", logits, soft)
     wide = rng.choice((-1, 1), (_N, _C)) * 10.0 ** rng.uniform(-6, 2.8, (_N, _C))
-    yield Case(
-        "confident", "weighted_sigmoid_cross_entropy", wide, hard, {"pos_weight": weight}
-    )
+    yield Case("confident", "weighted_sigmoid_cross_entropy", wide, hard, {"pos_weight": weight})
     for gamma in (0.0, 0.5, 5.0):
-        focal = {"gamma": gamma, "alpha": 0.25}
+        focal: dict[str, Any] = {"gamma": gamma, "alpha": 0.25}
         yield Case(f"gamma={gamma:g}", "sigmoid_focal_cross_entropy", wide, hard, focal)
     focal = {"alpha": weight / 5, "label_smoothing": 0.1}
     yield Case("all options", "sigmoid_focal_cross_entropy", logits, soft, focal)

@@ -82,7 +82,9 @@ def _total(losses: Tensor) -> Tensor:
 
 
 @functools.cache
-def _function(loss: str, mode: str, scalars: tuple[tuple[str, Any], ...], names: tuple[str, ...]) -> Function:
+def _function(
+    loss: str, mode: str, scalars: tuple[tuple[str, Any], ...], names: tuple[str, ...]
+) -> Function:
     """Return a function of arrays, in a code object of its own: torch counts compilations by it."""
     call = getattr(xentropy, loss)
 
@@ -188,7 +190,9 @@ def _work(harness: Harness, folder: Path, out: Path, say: Callable[[Any], None])
         for record in runs(harness, case, natives):
             arrays = record.pop("arrays")
             record["dtypes"] = {k: v.dtype.name for k, v in arrays.items()}
-            write_arrays(out / f"{n}-{record['mode']}.npz", {k: _wide(v) for k, v in arrays.items()})
+            write_arrays(
+                out / f"{n}-{record['mode']}.npz", {k: _wide(v) for k, v in arrays.items()}
+            )
             say(record | {"case": n})
 
 

@@ -1,0 +1,262 @@
+"""The commands ``xentropy parity`` and ``xentropy backends``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+import xentropy
+
+from . import comparison, frameworks, processes, selection, userdata
+from .cases import DTYPES, Case
+from .report import data, terminal
+from .userdata import BadInputError
+
+__all__ = ["run"]
+
+_PASSED, _BEYOND, _BAD_INPUT = 0, 1, 2
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Cross-entropy losses with one meaning on every framework.",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(xentropy.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    pass
+
+
+_NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text on a terminal too.")]
+_Many = "Separated by commas, or given more than once."
+
+
+@app.command()
+def parity(
+    logits: Annotated[Path | None, typer.Option(help="Your predictions, an .npy file.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Your labels, an .npy file.")] = None,
+    loss: Annotated[list[str] | None, typer.Option(help=f"Losses to run. {_Many}")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE for your arrays; @FILE.npy for an array.")
+    ] = None,
+    backends: Annotated[list[str] | None, typer.Option(help=f"Frameworks. {_Many}")] = None,
+    dtype: Annotated[
+        list[str] | None, typer.Option(help=f"{', '.join(DTYPES)}: what to run, or convert to.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write everything there.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page there.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help=f"Write a table between {data.BEGIN} and {data.END}.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer cases, no compilers.")] = False,
+    no_color: _NoColor = False,
+) -> None:
+    """Compare value and gradient of the losses with the truth on every framework installed.
+
+    Without --logits: the founding examples, scikit-learn's digits and a stress set. Exit status 1
+    where a bound is exceeded, 2 on bad input.
+    """
+    console = Console(no_color=no_color or None, highlight=False)
+    chosen = _backends(_split(backends))
+    _check_outputs(json, html, markdown)
+    dtypes = _dtypes(_split(dtype))
+    losses = _split(loss)
+    if logits is None:
+        cases, notes = _standing(losses, dtypes, quick, labels, option)
+    else:
+        cases, notes = _yours(logits, labels, losses, option or [], dtypes, quick), []
+    with _progress(cases, chosen, no_color) as tell:
+        found = comparison.compare_all(cases, chosen, tell)
+    found.notes = notes + _absent(chosen, backends)
+    terminal.parity_table(found, console)
+    terminal.verdict(found, console)
+    _write(found, json, html, markdown)
+    raise typer.Exit(_PASSED if found.passed else _BEYOND)
+
+
+@app.command(name="backends")
+def _list(no_color: _NoColor = False) -> None:
+    """List the frameworks found: versions, devices, and which kernels compute."""
+    console = Console(no_color=no_color or None, highlight=False)
+    known = frameworks.find()
+    present = [name for name, f in known.items() if f.version is not None]
+    ends: dict[str, processes.Finished] = {}
+    with (
+        tempfile.TemporaryDirectory(prefix="xentropy-parity-") as scratch,
+        processes.running(present, None, Path(scratch)) as futures,
+    ):
+        for future in futures:
+            ends[future.result().backend] = future.result()
+    terminal.backends_table([_line(f, ends.get(f.name)) for f in known.values()], console)
+    raise typer.Exit(_BEYOND if any(end.crash for end in ends.values()) else _PASSED)
+
+
+def _line(
+    framework: frameworks.Framework, end: processes.Finished | None
+) -> tuple[str, str, str, str]:
+    if end is None:
+        return framework.name, "not installed", "", ""
+    version = framework.version or ""
+    if end.crash:
+        return framework.name, version, f"did not start: {end.crash}", ""
+    devices, kernels = (", ".join(end.about[k]) for k in ("devices", "kernels"))
+    return framework.name, version, devices, kernels
+
+
+def _split(given: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(part.strip() for text in given or () for part in text.split(",") if part.strip())
+
+
+def _backends(named: tuple[str, ...]) -> list[str]:
+    known = frameworks.find()
+    for name in named:
+        if name not in known:
+            msg = f"--backends: no backend is called {name!r}; there are {', '.join(known)}"
+            raise BadInputError(msg)
+        if known[name].version is None:
+            msg = f"--backends: {name} is not installed"
+            raise BadInputError(msg)
+    return [n for n, f in known.items() if (n in named if named else f.by_default)]
+
+
+def _absent(chosen: list[str], named: Sequence[str] | None) -> list[str]:
+    if named:
+        return []
+    missing = [n for n, f in frameworks.find().items() if f.version is None and n not in chosen]
+    return [f"not installed: {', '.join(missing)}"] if missing else []
+
+
+def _dtypes(named: tuple[str, ...]) -> tuple[str, ...]:
+    for name in named:
+        if name not in DTYPES:
+            msg = f"--dtype: no dtype is called {name!r}; there are {', '.join(DTYPES)}"
+            raise BadInputError(msg)
+    return named
+
+
+def _check_outputs(json: Path | None, html: Path | None, markdown: Path | None) -> None:
+    """Refuse before a long run what could not be written after it."""
+    for flag, path in (("--json", json), ("--html", html)):
+        if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+            msg = f"{flag}: {path} cannot be written: no such directory, or it is one"
+            raise BadInputError(msg)
+    if markdown is not None:
+        text = markdown.read_text(encoding="utf-8") if markdown.is_file() else None
+        if text is None:
+            msg = f"--markdown: no such file: {markdown}"
+            raise BadInputError(msg)
+        if not 0 <= text.find(data.BEGIN) < text.find(data.END):
+            msg = f"--markdown: {markdown} has no {data.BEGIN} and {data.END}"
+            raise BadInputError(msg)
+    if html is not None:
+        try:
+            from .report import page  # noqa: F401 - whether its extra is there
+        except ModuleNotFoundError as error:
+            msg = f"--html: {error.name} is not installed: pip install 'xentropy-losses[parity]'"
+            raise BadInputError(msg) from None
+
+
+def _standing(
+    losses: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    quick: bool,
+    labels: Path | None,
+    option: list[str] | None,
+) -> tuple[list[Case], list[str]]:
+    for flag, given in (("--labels", labels), ("--option", option)):
+        if given:
+            msg = f"{flag} needs --logits"
+            raise BadInputError(msg)
+    for name in losses:
+        userdata.check_loss(name)
+    cases, notes = selection.standing(losses, dtypes, quick)
+    if not cases:
+        msg = f"nothing to run: no case of {', '.join(losses)} in {', '.join(dtypes)}"
+        raise BadInputError(msg)
+    return cases, notes
+
+
+def _yours(
+    logits: Path,
+    labels: Path | None,
+    losses: tuple[str, ...],
+    options: list[str],
+    dtypes: tuple[str, ...],
+    quick: bool,
+) -> list[Case]:
+    return [
+        userdata.case(logits, labels, loss, options, dtype, compiled=not quick)
+        for loss in losses or (None,)
+        for dtype in dtypes or (None,)
+    ]
+
+
+@contextmanager
+def _progress(cases: list[Case], chosen: list[str], no_color: bool) -> Iterator[comparison.Tell]:
+    """Give what tells of a step; a bar on standard error where that is a terminal."""
+    console = Console(stderr=True, no_color=no_color or None)
+    if not console.is_terminal:
+        yield lambda what: None
+        return
+    columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        modes = {"tensorflow": 3, "torch": 2, "jax": 2}
+        compiled = sum(case.compiled for case in cases)
+        tasks = {"truth": bar.add_task("truth", total=len(cases))}
+        for name in chosen:
+            total = len(cases) + compiled * (modes.get(name, 1) - 1)
+            tasks[name] = bar.add_task(name, total=total)
+        yield lambda what: bar.advance(tasks[what])
+
+
+def _write(
+    found: comparison.Comparison, json: Path | None, html: Path | None, markdown: Path | None
+) -> None:
+    command = shlex.join(["xentropy", *sys.argv[1:]])
+    if json is not None:
+        data.write_json(json, found, command)
+    if html is not None:
+        from .report import page
+
+        page.write_html(html, found, command)
+    if markdown is not None:
+        data.write_markdown(markdown, found, command)
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command and return its exit status."""
+    try:
+        status: Any = app(arguments or ["--help"], prog_name="xentropy", standalone_mode=False)
+    except BadInputError as error:
+        print(f"xentropy: {error}", file=sys.stderr)
+        return _BAD_INPUT
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if not hasattr(error, "exit_code"):  # not what typer raises for a wrong command line
+            raise
+        text = error.format_message() if hasattr(error, "format_message") else str(error)
+        print(f"xentropy: {text}", file=sys.stderr)
+        return _BAD_INPUT
+    return status if isinstance(status, int) else _PASSED

@@ -1,0 +1,212 @@
+"""The parts of the parity command: cases, truth, judgement and the numbers in its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import xentropy
+from xentropy.parity import bulk, oracle, selection
+from xentropy.parity.cases import LOSSES, Case, by_class, flatten, take
+from xentropy.parity.exchange import read_cases, write_cases
+from xentropy.parity.judge import judge
+from xentropy.parity.report.rows import number
+from xentropy.parity.truth import Truths
+
+RNG = np.random.default_rng(5)
+X = RNG.normal(size=(4, 3, 5)) * 3
+INDEX = RNG.integers(0, 5, (4, 3))
+SOFT = RNG.dirichlet(np.ones(5), (4, 3))
+EXCLUDED = ("linear_", "softmax_statistics", "value_and_grad")
+SHAPED = {
+    "index": Case("a", "sparse_softmax_cross_entropy", X, INDEX, {"ignore_index": 2}),
+    "dense on axis 1": Case(
+        "a",
+        "cross_entropy",
+        np.moveaxis(X, -1, 1),
+        np.moveaxis(SOFT, -1, 1),
+        {"axis": 1, "class_weight": np.arange(1.0, 6), "sample_weight": INDEX[:1] * 0.5},
+    ),
+    "mask": Case("a", "softmax_cross_entropy", X, SOFT, {"class_mask": (INDEX > 1)[..., None]}),
+    "where": Case("a", "logsumexp", X, None, {"where": np.array([True, False, True, True, True])}),
+    "matrix": Case("a", "log_softmax", X, None, {"axis": 0, "where": X > -2}),
+    "sigmoid": Case("a", "sigmoid_cross_entropy", X, SOFT[:, :1], {"pos_weight": np.arange(5.0)}),
+    "plain": Case("a", "huber", X, SOFT, {"sample_weight": np.array(2.0), "where": X > 0}),
+}
+
+
+def numpy_record(case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a worker writes about a case on NumPy."""
+    given = [] if case.labels is None else [case.labels]
+    loss = xentropy.value_and_grad(getattr(xentropy, case.loss))
+    value, gradient = loss(case.prediction, *given, **case.options)
+    arrays = {"value": np.asarray(value), "gradient": gradient}
+    dtypes = {name: array.dtype.name for name, array in arrays.items()}
+    return {"mode": "eager", "dtypes": dtypes}, arrays
+
+
+def test_every_public_loss_is_known() -> None:
+    public = {
+        name for name in xentropy.__all__ if name[0].islower() and not name.startswith(EXCLUDED)
+    } - {"backend_of", "register_backend", "strict"}
+    assert set(LOSSES) == public
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_the_standing_cases_cover_every_loss(quick: bool) -> None:
+    cases, notes = selection.standing((), (), quick)
+    assert notes == []
+    dtypes = ("float32",) if quick else ("float32", "float64")
+    covered = {(case.loss, case.dtype) for case in cases}
+    assert {(loss, dtype) for loss in LOSSES for dtype in dtypes} <= covered
+    assert any(case.compiled for case in cases) is not quick
+
+
+def test_the_digits_are_confident() -> None:
+    cases, _ = selection.standing(("sparse_softmax_cross_entropy",), ("float64",), False)
+    case = next(case for case in cases if case.name == "digits")
+    losses = xentropy.sparse_softmax_cross_entropy(case.prediction, case.labels)
+    assert case.prediction.shape == (1797, 10)
+    assert np.median(losses) < np.finfo(np.float32).eps / 2 < losses.max()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_inputs_are_rounded_as_stored(dtype: str) -> None:
+    x = np.concatenate([RNG.normal(size=1000), [np.inf, -np.inf, np.nan, 1e-30, 65519.0]])
+    rounded = Case("a", "squared_error", x, x).cast(dtype).prediction
+    with np.errstate(all="ignore"):
+        stored = x.astype(np.float32).astype(getattr(ml_dtypes, dtype, dtype)).astype(np.float32)
+    np.testing.assert_array_equal(rounded.astype(np.float32), stored)
+
+
+@pytest.mark.parametrize("name", SHAPED)
+def test_rows_have_the_truth_of_the_whole(name: str) -> None:
+    case, flat = SHAPED[name], flatten(SHAPED[name])
+    whole = oracle.evaluate(
+        case.loss, case.prediction, case.labels, dtype="float64", wrt=(case.first,), **case.options
+    )
+    rows = oracle.evaluate(
+        case.loss, flat.prediction, flat.labels, dtype="float64", wrt=(case.first,), **flat.options
+    )
+    gradient, value = whole.grads[case.first], whole.value
+    if by_class(case.loss):
+        axis = case.options.get("axis", -1)
+        gradient = np.moveaxis(gradient, axis, -1)
+        value = np.moveaxis(value, axis, -1) if case.loss == "log_softmax" else value
+    np.testing.assert_array_equal(rows.value.reshape(-1), value.reshape(-1))
+    np.testing.assert_array_equal(rows.grads[case.first].reshape(-1), gradient.reshape(-1))
+    some = take(flat, np.array([1, 3]))
+    few = oracle.evaluate(case.loss, some.prediction, some.labels, dtype="float64", **some.options)
+    np.testing.assert_array_equal(few.value, rows.value[[1, 3]])
+
+
+@pytest.mark.parametrize("name", SHAPED)
+def test_what_numpy_computes_is_judged_in_any_layout(name: str) -> None:
+    case = SHAPED[name]
+    result = judge(Truths(case), case, "numpy", *numpy_record(case))
+    assert result.failures == ()
+    assert result.errors["gradient"].each.size == case.prediction.size
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("repeats", [1, 400])
+def test_reduced_losses_are_judged(reduction: str, repeats: int) -> None:
+    options = {"reduction": reduction, "class_weight": np.arange(1.0, 6)}
+    x, labels = np.tile(X, (repeats, 1, 1)), np.tile(INDEX, (repeats, 1))
+    case = Case("a", "sparse_softmax_cross_entropy", x, labels, options)
+    truths = Truths(case)
+    assert truths.how.startswith("mpmath" if repeats == 1 else "longdouble, mpmath on")
+    assert judge(truths, case, "numpy", *numpy_record(case)).failures == ()
+
+
+@pytest.mark.parametrize(
+    ("loss", "how"),
+    [
+        ("huber", "longdouble, mpmath on 512 of 24000 rows"),
+        ("log_cosh", "mpmath on 4096 of 24000 rows"),
+        ("log_softmax", "mpmath on 819 of 4800 rows"),
+    ],
+)
+def test_large_arrays_are_judged_too(loss: str, how: str) -> None:
+    x = np.tile(X, (400, 1, 1))
+    case = Case("a", loss, x, None if loss == "log_softmax" else np.zeros_like(x))
+    truths = Truths(case)
+    assert truths.how == how
+    assert judge(truths, case, "numpy", *numpy_record(case)).failures == ()
+
+
+def test_an_extended_precision_that_is_off_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = bulk.evaluate
+
+    def off(*args: Any, **options: Any) -> oracle.Truth:
+        truth = right(*args, **options)
+        return replace(truth, value=truth.value * (1 + np.longdouble(2) ** -55))
+
+    monkeypatch.setattr(bulk, "evaluate", off)
+    case = Case("a", "squared_error", np.tile(X, (400, 1, 1)), np.array(0.5))
+    result = judge(Truths(case), case, "numpy", *numpy_record(case))
+    assert "the extended precision is off mpmath by" in result.failures[0]
+
+
+CHANGES: Mapping[str, tuple[str, str]] = {
+    "dtype": ("gradient", "gradient is float32, not float64"),
+    "shape": ("value", "value has shape (60,): "),
+    "nan": ("value", "value inf ulp > 4 at [0]: got nan, true "),
+    "ulp": ("gradient", "gradient 1"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_wrong_is_said(change: str) -> None:
+    case = SHAPED["plain"]
+    record, arrays = numpy_record(case)
+    what, text = CHANGES[change]
+    if change == "dtype":
+        record["dtypes"][what] = "float32"
+    elif change == "shape":
+        arrays[what] = np.concatenate([arrays[what].reshape(-1), [0.0]])[:60].reshape(60)
+    elif change == "nan":
+        arrays[what] = arrays[what].copy()
+        arrays[what].flat[0] = np.nan
+    else:
+        arrays[what] = arrays[what] * (1 + 2.0**-49)
+    failures = judge(Truths(case), case, "numpy", record, arrays).failures
+    assert any(failure.startswith(text) for failure in failures), failures
+
+
+def test_cases_survive_the_way_to_a_worker(tmp_path: Path) -> None:
+    cases, _ = selection.standing(("cross_entropy", "logsumexp"), (), False)
+    write_cases(tmp_path, cases)
+    for sent, got in zip(cases, read_cases(tmp_path), strict=True):
+        assert (sent.name, sent.loss, sent.dtype) == (got.name, got.loss, got.dtype)
+        np.testing.assert_array_equal(sent.prediction, got.prediction)
+        np.testing.assert_equal(dict(sent.options), dict(got.options))
+        np.testing.assert_equal(sent.labels, got.labels)
+
+
+@pytest.mark.parametrize(
+    ("ulps", "text"),
+    [
+        (None, "-"),
+        (0.0, "0"),
+        (0.004, "0.00"),
+        (9.994, "9.99"),
+        (9.996, "10.0"),
+        (99.96, "100"),
+        (9999.4, "9999"),
+        (12345.0, "1.2e4"),
+        (9.96e6, "1.0e7"),
+        (1.26e13, "1e13"),
+        (float("inf"), "inf"),
+        (float("nan"), "nan"),
+    ],
+)
+def test_numbers_take_five_characters(ulps: float | None, text: str) -> None:
+    assert number(ulps) == text
+    assert len(text) <= 5
