@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -128,7 +129,7 @@ def test_json_holds_everything_under_stable_keys(quick: Quick) -> None:
         "table",
         "versions",
     ]
-    assert content["schema"] == 1 and content["passed"] is True
+    assert (content["schema"], content["passed"]) == (1, True)
     assert content["versions"]["numpy"] == np.__version__
     assert content["versions"]["xentropy"] == xentropy.__version__
     assert {row["loss"] for row in content["table"]} == set(LOSSES)
@@ -171,13 +172,13 @@ class _Page(HTMLParser):
 def test_html_is_one_page_without_links(quick: Quick) -> None:
     page = _Page()
     page.feed(quick.html)
-    assert page.open == [] and page.links == []
+    assert (page.open, page.links) == ([], [])
     assert all(f">{loss}</th>" in quick.html for loss in LOSSES)
 
 
 def test_markdown_replaces_what_is_between_the_markers(quick: Quick) -> None:
     lines = quick.markdown.splitlines()
-    assert lines[:2] == ["before", data.BEGIN] and lines[-2:] == [data.END, "after"]
+    assert lines[:2] + lines[-2:] == ["before", data.BEGIN, data.END, "after"]
     assert "old" not in lines
     assert [line.split("`")[1] for line in lines if line.startswith("| `")] == list(LOSSES)
     assert "| loss | numpy |" in lines
@@ -230,7 +231,6 @@ def test_a_planted_fault_is_seen_in_every_loss(
     ran = parity(capsys, "--quick", "--backends", "numpy", "--dtype", "float32", "--json", out)
     table = json.loads(out.read_text(encoding="utf-8"))["table"]
     assert ran.status == BEYOND
-    # Nothing times anything is nothing: these have errors of 0 or gradients of 0 and 1.
     assert {row["loss"] for row in table if row["passed"]} == set()
 
 
@@ -243,7 +243,8 @@ def test_a_fault_of_a_few_ulp_is_named(
         capsys, "--backends", "numpy", "--logits", files["logits"], "--labels", files["labels"]
     )
     assert ran.status == BEYOND
-    assert "sparse_softmax_cross_entropy on numpy, float32, yours: value 5." in ran.out
+    where = "sparse_softmax_cross_entropy on numpy, float32, yours: value"
+    assert re.search(rf"^{where} \d+\.?\d* ulp > 4 at \[[01]\]: got ", ran.out, re.MULTILINE)
     assert ran.out.rstrip().endswith("1 beyond a bound")
 
 
@@ -262,7 +263,7 @@ def test_a_process_that_dies_hides_no_other(
     assert ran.status == BEYOND
     assert "array_api_strict: the process ended early, signal SIGABRT" in ran.out
     assert "  numpy               f32" in ran.out
-    assert ran.out.rstrip().endswith("all within their bounds, 1 processes ended early")
+    assert ran.out.rstrip().endswith("all within their bounds; ended early: array_api_strict")
 
 
 def test_the_users_own_arrays(
@@ -301,19 +302,6 @@ MESSAGES = {
         ("--logits", "logits.npy", "--labels", "labels.npy", "--loss", "logsumexp"),
         "--labels: logsumexp takes none",
     ),
-    "shapes": (
-        ("--logits", "logits.npy", "--labels", "three.npy", "--loss", "cross_entropy"),
-        "xentropy.cross_entropy: `labels` must have the shape of `logits` without axis -1, (2,), "
-        "or its rank.",
-    ),
-    "range": (
-        ("--logits", "logits.npy", "--labels", "wrong.npy"),
-        "xentropy.sparse_softmax_cross_entropy: `labels` must lie in [0, 3).",
-    ),
-    "integers": (
-        ("--logits", "labels.npy", "--labels", "labels.npy", "--loss", "huber"),
-        "xentropy.huber: `predictions` must be real floating.",
-    ),
     "loss": (
         ("--logits", "logits.npy", "--loss", "xent"),
         f"--loss: no loss is called 'xent'; there are {', '.join(LOSSES)}",
@@ -333,10 +321,6 @@ MESSAGES = {
     "option file": (
         ("--logits", "logits.npy", "--loss", "logsumexp", "--option", "where=@gone.npy"),
         "--option where: no such file: gone.npy",
-    ),
-    "option range": (
-        ("--logits", "logits.npy", "--labels", "labels.npy", "--option", "label_smoothing=2"),
-        "xentropy.sparse_softmax_cross_entropy: `label_smoothing` must be in [0, 1].",
     ),
     "option alone": (
         ("--option", "gamma=2"),
@@ -374,6 +358,40 @@ def test_bad_input_gets_one_line(
     np.save("objects.npy", np.array([None]))
     arguments, line = MESSAGES[name]
     assert parity(capsys, *arguments) == (BAD_INPUT, "", f"xentropy: {line}\n")
+
+
+def no_fit(*arguments: Any, loss: str = "sparse_softmax_cross_entropy", **options: Any) -> str:
+    """The first line of what the library says about a call."""
+    with pytest.raises(xentropy.XentropyError) as caught:
+        getattr(xentropy, loss)(*arguments, **options)
+    return str(caught.value).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "options"),
+    [
+        ("three.npy", {"loss": "cross_entropy"}),
+        ("wrong.npy", {}),
+        ("labels.npy", {"label_smoothing": 2}),
+        ("labels.npy", {"loss": "huber"}),
+    ],
+    ids=["shape", "range", "option", "rank"],
+)
+def test_what_does_not_fit_is_said_in_the_words_of_the_library(
+    labels: str,
+    options: dict[str, Any],
+    files: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = no_fit(np.load("logits.npy"), np.load(labels), **options)
+    flags = ["--loss", options["loss"]] if "loss" in options else []
+    for name, value in options.items():
+        flags += ["--option", f"{name}={value}"] if name != "loss" else []
+    ran = parity(capsys, "--logits", "logits.npy", "--labels", labels, *flags)
+    assert ran == (BAD_INPUT, "", f"{line}\n")
 
 
 def test_a_named_framework_that_is_missing_is_bad_input(

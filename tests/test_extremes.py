@@ -121,7 +121,7 @@ def _largest() -> list[Row]:
     """Up to the largest finite values, one constant more or less changes nothing."""
     rows = []
     for dtype, most in MOST.items():
-        only = {"dtypes": (dtype,)}
+        only: dict[str, Any] = {"dtypes": (dtype,)}
         for x, label, value, gradient in (
             ([most, most, -most], 0, LOG_2, [-0.5, 0.5, 0]),
             ([-most, -most, -most], 0, LOG_3, [-2 * THIRD, THIRD, THIRD]),
@@ -130,8 +130,8 @@ def _largest() -> list[Row]:
             ([most, -most, 0], 1, INF, [1, -1, 0]),
         ):
             rows.append(Row(ROWS, x, label, value, gradient, **only))
-        for x, label, value, slope in ((most, 0.0, most, 1), (-most, 1.0, most, -1)):
-            rows.append(Row("sigmoid_cross_entropy", x, label, value, slope, **only))
+        rows.append(Row("sigmoid_cross_entropy", most, 0.0, most, 1, **only))
+        rows.append(Row("sigmoid_cross_entropy", -most, 1.0, most, -1, **only))
         rows.append(Row("huber", most, 0.0, most, 1, {"delta": 1.0}, **only))
         rows.append(Row("log_cosh", most, 0.0, most, 1, **only))
         rows.append(Row("absolute_error", most, -most, INF, 1, **only))

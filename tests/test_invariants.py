@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import xentropy
-from tests.cases import Array, check, narrow, need_dtype
+from tests.cases import Array, check, narrow, need_dtype, single
 from xentropy.parity import compare, oracle
 from xentropy.testing import Harness
 
@@ -81,7 +81,7 @@ def test_one_hot_is_index(harness: Harness, seed: int, loss: str, flags: int) ->
     index = np.zeros(N, np.int64) if "class_mask" in names else r.integers(0, C, N)
     sparse, first = loss, "logits"
     if loss.startswith("categorical"):
-        x, sparse, first = np.float32(1 / (1 + np.exp(-x))), f"sparse_{loss}", "probs"
+        x, sparse, first = single(1 / (1 + np.exp(-x))), f"sparse_{loss}", "probs"
     truth = oracle.evaluate(sparse, x, index, dtype="float32", wrt=(first,), **options)
     bound = compare.bound(loss, options)
     one_hot = np.eye(C, dtype=np.float32)[index]
@@ -170,8 +170,8 @@ def test_the_place_of_the_class_axis(harness: Harness, seed: int, axis: int) -> 
     shares = r.dirichlet(SHARES, (3, 4)).astype(np.float32)
     truth = oracle.evaluate("softmax_cross_entropy", x, shares, dtype="float32", wrt=("logits",))
     bound = compare.bound("softmax_cross_entropy", {})
-    moved = (np.moveaxis(v, -1, axis) for v in (x, shares))
-    value, grad = call(harness, "softmax_cross_entropy", *moved, {"axis": axis})
+    logits, labels = (np.moveaxis(v, -1, axis) for v in (x, shares))
+    value, grad = call(harness, "softmax_cross_entropy", logits, labels, {"axis": axis})
     check(value, truth.value, truth.value_scale, bound.value)
     g, scale = truth.grads["logits"], truth.grad_scales["logits"]
     check(np.moveaxis(grad, axis, -1), g, scale, bound.gradient)
@@ -217,7 +217,7 @@ def test_any_split_is_the_whole(harness: Harness, seed: int, cuts: tuple[int, ..
     true, scale = np.asarray(mean, object), np.asarray(mean, object)
     for got in (harness.numpy(sum(parts).value()), whole):
         check(got, true, scale, bound.value)
-    check(np.sum(means, dtype=np.float64, keepdims=False), true, scale, bound.value, "float32")
+    check(np.asarray(np.sum(means, dtype=np.float64)), true, scale, bound.value, "float32")
     g, size = (v["logits"] / oracle.mp.mpf(weight) for v in (truth.grads, truth.grad_scales))
     for got in (np.concatenate(grads), whole_grad):
         check(got, g, size, bound.gradient)
@@ -237,12 +237,12 @@ def test_partial_sums_of_no_parts(harness: Harness) -> None:
 RUBBISH = (np.nan, np.inf, -np.inf, 3e38)
 OUT: dict[str, Callable[[Array], dict[str, Any]]] = {
     "where": lambda out: {"where": ~out},
-    "sample_weight": lambda out: {"sample_weight": np.float32(~out)},
+    "sample_weight": lambda out: {"sample_weight": single(~out)},
 }
 BY_ROW: list[tuple[str, dict[str, Any], str]] = [
     ("sparse_softmax_cross_entropy", {}, "index"),
     ("cross_entropy", {"label_smoothing": 0.1, "z_loss": 0.01}, "index"),
-    ("cross_entropy", {"class_weight": np.float32([1, 0, 2, 1, 3])}, "index"),
+    ("cross_entropy", {"class_weight": single([1, 0, 2, 1, 3])}, "index"),
     ("softmax_cross_entropy", {}, "shares"),
     ("softmax_focal_cross_entropy", {"gamma": 0.5}, "index"),
     ("poly_cross_entropy", {}, "index"),
@@ -271,7 +271,7 @@ def test_rows_left_out_hold_anything(
     clean = call(harness, loss, x, labels, given)
     dirty, wrong = x.copy(), labels.copy()
     dirty[out] = r.choice(RUBBISH, (int(out.sum()), C)).astype(np.float32)
-    wrong[out] = r.choice([-1, C, 2**40]) if kind == "index" else np.float32(r.choice(RUBBISH[:3]))
+    wrong[out] = r.choice([-1, C, 2**40]) if kind == "index" else single(r.choice(RUBBISH[:3]))
     same(call(harness, loss, dirty, wrong, given), clean)
     for got in clean:
         assert np.all(got[out] == 0)
@@ -308,7 +308,7 @@ def test_numbers_left_out_hold_anything(
         np.where(out, r.choice(RUBBISH, x.shape), x),
         np.where(out, r.choice(RUBBISH, x.shape), labels),
     )
-    same(call(harness, loss, np.float32(dirty), np.float32(wrong), given), clean)
+    same(call(harness, loss, single(dirty), single(wrong), given), clean)
     for got in clean:
         assert np.all(got[out] == 0)
 
@@ -319,11 +319,11 @@ def test_gradients_by_the_others_ignore_what_is_left_out(harness: Harness, seed:
     """A NaN that is left out reaches no gradient by a weight either."""
     r, x = draw_logits(seed)
     labels, out = r.integers(0, C, N), np.arange(N) % 3 == 1
-    dirty = np.where(out[:, None], np.float32(np.nan), x)
+    dirty = np.where(out[:, None], single(np.nan), x)
     for name in ("class_weight", "sample_weight"):
         options = {
-            "class_weight": np.float32(r.uniform(0.5, 2, C)),
-            "sample_weight": np.float32(r.uniform(0.5, 2, N)),
+            "class_weight": single(r.uniform(0.5, 2, C)),
+            "sample_weight": single(r.uniform(0.5, 2, N)),
             "where": ~out,
             "reduction": "mean",
         }
@@ -346,10 +346,13 @@ def test_weights_broadcast(
     labels = r.integers(0, C, (3, 4))
     weight = np.asarray(r.uniform(0.5, 2, shape), np.float32)
     keep = np.asarray(r.integers(0, 3, shape) > 0)
-    small = {"sample_weight": weight, "where": keep, "reduction": reduction}
-    full = {k: np.array(np.broadcast_to(small[k], (3, 4))) for k in ("sample_weight", "where")}
-    a = call(harness, "cross_entropy", x, labels, small)
-    same(a, call(harness, "cross_entropy", x, labels, {**full, "reduction": reduction}))
+    small: dict[str, Array] = {"sample_weight": weight, "where": keep}
+    full = {k: np.array(np.broadcast_to(v, (3, 4))) for k, v in small.items()}
+    a, b = (
+        call(harness, "cross_entropy", x, labels, {**arrays, "reduction": reduction})
+        for arrays in (small, full)
+    )
+    same(a, b)
 
 
 # --- memory -----------------------------------------------------------------------------------
@@ -382,7 +385,7 @@ def test_inputs_stay_as_they_are(harness: Harness, dtype: str, weak: str) -> Non
         hosts = {
             k: np.array(
                 narrow(
-                    np.float64(v) if v.dtype.kind == "f" else v,
+                    v.astype(np.float64) if v.dtype.kind == "f" else v,
                     dtype if k == "logits" else "float32",
                 )
             )
@@ -421,16 +424,16 @@ def test_the_layout_of_numpy_labels_and_weights(harness: Harness, layout: str) -
     arguments, spread = _arguments(6), LAYOUTS[layout]
     x, f = arguments.pop("logits"), xentropy.value_and_grad(xentropy.cross_entropy)
     shares, index = arguments.pop("labels"), np.arange(N) % 3
-    for labels, given in (
+    for labels, options in (
         (shares, arguments),
         *((index.astype(dtype), {}) for dtype in (np.int64, np.int16, np.uint32)),
     ):
-        odd = {k: spread(v) for k, v in given.items()}
+        odd = {k: spread(v) for k, v in options.items()}
         value, grad = map(harness.numpy, f(harness.array(x), spread(labels), **odd))
         truth = oracle.evaluate(
-            "cross_entropy", x, labels, dtype="float32", wrt=("logits",), **given
+            "cross_entropy", x, labels, dtype="float32", wrt=("logits",), **options
         )
-        bound = compare.bound("cross_entropy", given)
+        bound = compare.bound("cross_entropy", options)
         check(value, truth.value, truth.value_scale, bound.value)
         check(grad, truth.grads["logits"], truth.grad_scales["logits"], bound.gradient)
 
@@ -474,8 +477,8 @@ def test_views_of_an_array(harness: Harness, loss: str) -> None:
 
 def test_a_bit_would_be_seen() -> None:
     """The comparison itself: one bit, one dtype or one NaN is a difference."""
-    x = np.float32([1, 2, np.nan])
+    x = single([1, 2, np.nan])
     same((x,), (x.copy(),))
-    for bad in (np.nextafter(x, np.float32(9)), x.astype(np.float64), np.float32([1, 2, 3])):
+    for bad in (np.nextafter(x, np.float32(9)), x.astype(np.float64), single([1, 2, 3])):
         with pytest.raises(AssertionError):
             same((bad,), (x,))

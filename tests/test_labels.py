@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import xentropy
-from tests.cases import Array, check, own_gradient, rng
+from tests.cases import Array, check, own_gradient, rng, single
 from xentropy.parity import compare, oracle
 from xentropy.testing import Harness
 
@@ -103,18 +103,12 @@ def test_ignore_index(harness: Harness, case: tuple[str, int, list[int], list[bo
     np.testing.assert_array_equal(np.all(grad == 0, axis=1), out)
 
 
-OVERFLOWING = [("uint8", -100, 156), ("uint8", 3 - 256, 253), ("uint64", -1, 2**64 - 1)]
-
-
-@pytest.mark.parametrize(("dtype", "k", "label"), OVERFLOWING)
-def test_what_wraps_to_ignore_index_is_wrong(
-    harness: Harness, mode: str, dtype: str, k: int, label: int
-) -> None:
+def test_what_wraps_to_ignore_index_is_wrong(harness: Harness, mode: str) -> None:
     """In uint8 156 is not -100: it names no class."""
-    labels = np.array([1, label, 0, 2], dtype)
+    labels = np.array([1, 156, 0, 2], np.uint8)
 
     def call(x: Any, t: Any) -> Any:
-        return xentropy.sparse_softmax_cross_entropy(x, t, ignore_index=k)
+        return xentropy.sparse_softmax_cross_entropy(x, t, ignore_index=-100)
 
     with refused(mode):
         value = harness.numpy(harness.modes[mode](call)(harness.array(X), harness.array(labels)))
@@ -152,9 +146,6 @@ def test_wrong_labels_are_refused(harness: Harness, loss: str, case: tuple[str, 
             f(x, given)
     with pytest.raises(xentropy.LabelError):
         run(harness, loss, labels)
-    with pytest.raises(xentropy.LabelError):
-        own_gradient(harness, lambda y: f(y, harness.array(labels)), {"x": x}, ("x",))
-        f(x, labels)  # where there is no other derivative than the one above
     for builtin in (ValueError, IndexError):
         with pytest.raises(builtin):
             f(x, harness.array(labels))
@@ -162,18 +153,24 @@ def test_wrong_labels_are_refused(harness: Harness, loss: str, case: tuple[str, 
 
 @pytest.mark.parametrize("reduction", ["sum", "mean", "partial"])
 def test_wrong_labels_are_refused_before_a_reduction(harness: Harness, reduction: str) -> None:
+    loss: Any = xentropy.cross_entropy
     with pytest.raises(xentropy.LabelError):
-        xentropy.cross_entropy(harness.array(X), harness.array(GOOD + 1), reduction=reduction)
+        loss(harness.array(X), harness.array(GOOD + 1), reduction=reduction)
 
 
 TRACED: list[tuple[str, str, dict[str, Any]]] = [
-    ("sparse_softmax_cross_entropy", "int64", {}),
-    ("sparse_softmax_cross_entropy", "int8", {"label_smoothing": 0.1, "z_loss": 0.01}),
+    # A compilation costs seconds: without options all losses are tested under the maps below.
     ("sparse_categorical_cross_entropy", "int32", {}),
-    ("softmax_focal_cross_entropy", "uint8", {}),
-    ("poly_cross_entropy", "int64", {}),
-    ("cross_entropy", "int64", {"class_mask": np.array([True, True, False, True, True])}),
-    ("cross_entropy", "int64", {"class_weight": np.float32([1, 2, 0, 3, 1])}),
+    (
+        "sparse_softmax_cross_entropy",
+        "int8",
+        {
+            "label_smoothing": 0.1,
+            "z_loss": 0.01,
+            "class_mask": np.array([True, True, False, True, True]),
+            "class_weight": single([1, 2, 0, 3, 1]),
+        },
+    ),
 ]
 
 
@@ -226,31 +223,28 @@ def test_under_every_map_a_wrong_label_is_nan(harness: Harness, transform: str, 
 OUT = np.array([False, True, False, True])
 LEFT_OUT: dict[str, dict[str, Any]] = {
     "where": {"where": ~OUT},
-    "sample_weight": {"sample_weight": np.float32([1, 0, 1, 0])},
-    "ignore_index": {"ignore_index": -7},
-    "where and ignore_index": {"where": np.array([True, True, True, False]), "ignore_index": -7},
+    "sample_weight": {"sample_weight": single([1, 0, 1, 0])},
+    "ignore_index": {"ignore_index": -7, "where": np.array([True, True, True, False])},
 }
 
 
-@pytest.mark.parametrize("wrong", [-7, C, 10**9])
 @pytest.mark.parametrize("out", LEFT_OUT)
-def test_wrong_labels_that_are_left_out(harness: Harness, mode: str, out: str, wrong: int) -> None:
-    labels = np.where(OUT, wrong if "ignore" not in out else -7, GOOD)
+def test_wrong_labels_that_are_left_out(harness: Harness, mode: str, out: str) -> None:
     options = LEFT_OUT[out]
     arrays = {k: harness.array(v) for k, v in options.items() if isinstance(v, np.ndarray)}
     numbers = {k: v for k, v in options.items() if k not in arrays}
-    names = ("x", "t", *arrays)
 
     def call(x: Any, t: Any, *more: Any) -> Any:
-        given = dict(zip(names[2:], more, strict=True))
+        given = dict(zip(arrays, more, strict=True))
         return xentropy.sparse_softmax_cross_entropy(x, t, **given, **numbers)
 
-    given = {"x": harness.array(X), "t": harness.array(labels), **arrays}
-    value = harness.numpy(harness.modes[mode](call)(*given.values()))
+    f = harness.modes[mode](call)
     truth = oracle.evaluate("cross_entropy", X, np.where(OUT, 0, GOOD), dtype="float32")
-    want = np.where(OUT, 0, truth.value)
     bound = compare.bound("sparse_softmax_cross_entropy", {})
-    check(value, want, truth.value_scale, bound.value)
+    for wrong in (-7, C, 10**9):
+        labels = np.where(OUT, -7 if numbers else wrong, GOOD)
+        value = harness.numpy(f(harness.array(X), harness.array(labels), *arrays.values()))
+        check(value, np.where(OUT, 0, truth.value), truth.value_scale, bound.value)
 
 
 @pytest.mark.parametrize("wrong", [-7, C])
@@ -261,7 +255,7 @@ def test_the_gradient_by_the_weight_of_examples_left_out(harness: Harness, wrong
     x = X.copy()
     x[3] = np.nan
     labels = np.array([3, wrong, 4, 1])
-    weight, keep = np.float32([0, 1, 2, 1]), np.array([True, False, True, False])
+    weight, keep = single([0, 1, 2, 1]), np.array([True, False, True, False])
     _, (by_x, by_weight) = f(
         harness.array(x),
         harness.array(labels),
@@ -288,4 +282,4 @@ def test_a_clamped_label_would_be_seen() -> None:
     value, grad = (np.asarray(v, np.float32) for v in (truth.value, truth.grads["logits"]))
     for fault in (value, np.where(labels == C, 0, value)):
         with pytest.raises(AssertionError, match="ulp, at most"):
-            check_loss("cross_entropy", np.float32(fault), grad, labels)
+            check_loss("cross_entropy", np.asarray(fault, np.float32), grad, labels)

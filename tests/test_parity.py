@@ -33,7 +33,7 @@ SHAPED = {
         np.moveaxis(SOFT, -1, 1),
         {"axis": 1, "class_weight": np.arange(1.0, 6), "sample_weight": INDEX[:1] * 0.5},
     ),
-    "mask": Case("a", "softmax_cross_entropy", X, SOFT, {"class_mask": (INDEX > 1)[..., None]}),
+    "mask": Case("a", "softmax_cross_entropy", X, SOFT, {"class_mask": np.arange(5) != 2}),
     "where": Case("a", "logsumexp", X, None, {"where": np.array([True, False, True, True, True])}),
     "matrix": Case("a", "log_softmax", X, None, {"axis": 0, "where": X > -2}),
     "sigmoid": Case("a", "sigmoid_cross_entropy", X, SOFT[:, :1], {"pos_weight": np.arange(5.0)}),
@@ -71,6 +71,7 @@ def test_the_standing_cases_cover_every_loss(quick: bool) -> None:
 def test_the_digits_are_confident() -> None:
     cases, _ = selection.standing(("sparse_softmax_cross_entropy",), ("float64",), False)
     case = next(case for case in cases if case.name == "digits")
+    assert case.labels is not None
     losses = xentropy.sparse_softmax_cross_entropy(case.prediction, case.labels)
     assert case.prediction.shape == (1797, 10)
     assert np.median(losses) < np.finfo(np.float32).eps / 2 < losses.max()
@@ -156,7 +157,7 @@ def test_an_extended_precision_that_is_off_is_told(monkeypatch: pytest.MonkeyPat
 
 CHANGES: Mapping[str, tuple[str, str]] = {
     "dtype": ("gradient", "gradient is float32, not float64"),
-    "shape": ("value", "value has shape (60,): "),
+    "shape": ("value", "value has shape (60,), not (4, 3, 5)"),
     "nan": ("value", "value inf ulp > 4 at [0]: got nan, true "),
     "ulp": ("gradient", "gradient 1"),
 }
@@ -170,7 +171,7 @@ def test_what_is_wrong_is_said(change: str) -> None:
     if change == "dtype":
         record["dtypes"][what] = "float32"
     elif change == "shape":
-        arrays[what] = np.concatenate([arrays[what].reshape(-1), [0.0]])[:60].reshape(60)
+        arrays[what] = arrays[what].reshape(60)
     elif change == "nan":
         arrays[what] = arrays[what].copy()
         arrays[what].flat[0] = np.nan

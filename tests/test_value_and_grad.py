@@ -72,9 +72,7 @@ def test_every_reduction(harness: Harness, reduction: str) -> None:
     near(harness, grad, harness.array(harness.numpy(of_sum) / np.float32(divisor)))
 
 
-@pytest.mark.parametrize(
-    "argnums", [0, 1, "logits", "labels", (0,), (0, 1), (1, "logits"), ("labels", "sample_weight")]
-)
+@pytest.mark.parametrize("argnums", [0, "labels", (0,), (1, "logits"), ("labels", "sample_weight")])
 def test_argnums(harness: Harness, argnums: Any) -> None:
     x, t = given(harness)
     weight = harness.array(WEIGHTS)

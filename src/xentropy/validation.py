@@ -83,7 +83,8 @@ class Call:
             host = host.astype(self.dtype)
         elif host.dtype.kind == "V":
             host = host.astype(np.int64)
-        return self._adopt(host)
+        # Frameworks read neither foreign byte orders nor negative strides.
+        return self._adopt(np.asarray(host, dtype=np.dtype(host.dtype.name), order="C"))
 
     def _adopt(self, host: np.ndarray[Any, Any]) -> Any:
         first = self.given[self.first]

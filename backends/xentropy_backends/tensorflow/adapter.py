@@ -1,4 +1,4 @@
-"""TensorFlow: tensors and variables, eager and in graphs, with the partials of the formulas as gradients."""
+"""TensorFlow: eager tensors, graphs and XLA, with the partials of the formulas as gradients."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class _TensorFlow(Backend):
     def device(self, x: Any) -> str | None:
         """``cpu``, ``gpu:0``; None in a graph, whose ops are placed when it runs."""
         if x.shape.rank is None:
-            msg = "xentropy: the rank of every tensor must be known.\nHint: give it one with tf.ensure_shape or an input_signature."
+            hint = "give it one with tf.ensure_shape or an input_signature."
+            msg = f"xentropy: the rank of every tensor must be known.\nHint: {hint}"
             raise UnsupportedError(msg)
         return None if tf.is_symbolic_tensor(x) else _place(x.device)
 
@@ -70,14 +71,13 @@ class _TensorFlow(Backend):
             result += _differentiable(self.xp, formula, arrays, options, group, zero)
         return result
 
-    def value_and_grad(
-        self, function: Callable[..., Any], primals: Arrays
-    ) -> tuple[Any, Arrays]:
+    def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
         # An identity makes each argument distinct, also where the caller passes one tensor twice.
         tensors = tuple(tf.identity(x) for x in primals)
         for x in tensors:
             if x.dtype.size < 2:
-                msg = f"xentropy.value_and_grad: TensorFlow has no gradients with respect to {x.dtype.name}.\nHint: cast it to float16 or bfloat16."
+                rule = f"TensorFlow has no gradients with respect to {x.dtype.name}."
+                msg = f"xentropy.value_and_grad: {rule}\nHint: cast it to float16 or bfloat16."
                 raise UnsupportedError(msg)
         with tf.GradientTape() as tape:
             tape.watch(tensors)
@@ -101,11 +101,13 @@ def _place(device: str) -> str:
 
 
 def _groups(formula: Formula, arrays: Arrays) -> list[tuple[int, ...]]:
-    """The positions of the arrays to be differentiated, those first whose gradients come in one go.
+    """The positions of the arrays to be differentiated, in groups.
 
-    A tape asks for the gradients of a group only if it watches one of it; weights, whose gradient costs a pass of its own, stand alone.
+    A tape asks for the gradients of a whole group, if it watches one array of it. So weights, whose
+    gradient costs a pass of its own and is seldom asked for, stand alone.
     """
-    together, alone = [], []
+    together: list[int] = []
+    alone: list[int] = []
     for i, (role, x) in enumerate(zip(formula.roles.values(), arrays, strict=True)):
         if x is None or role == "constant" or not x.dtype.is_floating:
             continue
@@ -122,7 +124,7 @@ def _differentiable(
     group: tuple[int, ...],
     output: Any,
 ) -> Any:
-    """``output`` with the formula's gradient with respect to the arrays at the positions in ``group``."""
+    """``output`` with the formula's gradient by the arrays at the positions in ``group``."""
     wrt = tuple(i in group for i in range(len(arrays)))
 
     @tf.custom_gradient
@@ -134,13 +136,15 @@ def _differentiable(
         def gradient(upstream: Any) -> list[Any]:
             upstream = tf.convert_to_tensor(upstream)  # tf.gather sends slices
             found = vjp(xp, formula, tuple(inputs), options, wrt, upstream)
-            return [_unbroadcast(found[i], inputs[i]) for i in group]
+            # The first argument, the predictions, is never broadcast.
+            return [_unbroadcast(found[i], inputs[i]) if i else found[i] for i in group]
 
         return output, gradient
 
     if not group:
         return output
-    # In a graph the tangent of the op by itself, 0, would hide that of its gradient; around a function it does not.
+    # In a graph forward mode takes the tangent of the identity that a custom gradient hangs on, 0
+    # here, for its own. Of a function it takes the transposed gradient.
     # https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/ops/custom_gradient.py#L402
     call = connect if tf.executing_eagerly() else tf.function(connect, autograph=False)
     return call(*(arrays[i] for i in group))
@@ -148,11 +152,11 @@ def _differentiable(
 
 def _unbroadcast(gradient: Any, x: Any) -> Any:
     """Sum over the lengths of ``x`` that turn out to be 1 only when the graph runs."""
-    if x.shape.is_fully_defined() or gradient.shape.is_fully_defined():
+    if x.shape.is_fully_defined():
         return gradient
     like = tf.shape(x)
     axes = tf.raw_ops.BroadcastGradientArgs(s0=like, s1=tf.shape(gradient)).r0
-    return tf.reshape(tf.reduce_sum(gradient, axes), like)
+    return tf.reshape(namespace.sum(gradient, axis=axes, keepdims=False), like)
 
 
 backend = _TensorFlow("tensorflow", namespace)

@@ -1,6 +1,6 @@
 """The namespace of the formulas on TensorFlow tensors.
 
-TensorFlow's own NumPy mode is not used: switching it on changes type promotion for the whole process.
+TensorFlow's own NumPy mode is not used: it changes type promotion for the whole process.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _max(x: Any, /, *, axis: int, keepdims: bool) -> Any:
 
 
 def _sum(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
-    # TensorFlow adds up in few accumulators, XLA in one: equal terms are off by 7000 ulp at a length of 131072.
+    # TensorFlow adds up in few accumulators, XLA in one: 131072 equal terms are off by 7000 ulp.
     # https://github.com/tensorflow/tensorflow/issues/51419
     if x.dtype == tf.float32:
         wide = tf.reduce_sum(tf.cast(x, tf.float64), axis=axis, keepdims=keepdims)
@@ -65,8 +65,8 @@ def _sum(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
 def _split_sum(x: Any, axis: Any, keepdims: bool) -> Any:
     """Sum the leading bits of all terms without error, then the rest.
 
-    The leading bits are multiples of a unit so large that their sum is exact in any order, whatever a compiler makes of it
-    (Rump, Ogita and Oishi, SIAM J. Sci. Comput. 31, 2008, section 3).
+    The leading bits are multiples of a unit so large that their sum is exact in any order,
+    whatever a compiler makes of it (Rump, Ogita and Oishi, SIAM J. Sci. Comput. 31, 2008).
     """
 
     def total(terms: Any) -> Any:
@@ -96,7 +96,6 @@ def _class_range(labels: Any, n: Any, /) -> Any:
 namespace = SimpleNamespace(
     abs=tf.abs,
     astype=_astype,
-    broadcast_to=tf.broadcast_to,
     class_range=_class_range,
     exp=tf.exp,
     expand_dims=tf.expand_dims,
@@ -106,7 +105,6 @@ namespace = SimpleNamespace(
     int64=tf.int64,
     isfinite=tf.math.is_finite,
     isinf=tf.math.is_inf,
-    isnan=tf.math.is_nan,
     log=_log,
     log1p=_log1p,
     max=_max,

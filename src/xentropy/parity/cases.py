@@ -12,7 +12,17 @@ import numpy.typing as npt
 
 import xentropy
 
-__all__ = ["DTYPES", "LOSSES", "Case", "by_class", "flatten", "parameters", "reduced", "take"]
+__all__ = [
+    "DTYPES",
+    "LOSSES",
+    "Case",
+    "by_class",
+    "flatten",
+    "parameters",
+    "reduced",
+    "result_shape",
+    "take",
+]
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -112,6 +122,18 @@ def by_class(loss: str) -> bool:
 def reduced(case: Case) -> bool:
     """Return whether the result is one number for all examples."""
     return case.loss.startswith("mean_") or case.options.get("reduction", "none") != "none"
+
+
+def result_shape(case: Case) -> tuple[int, ...]:
+    """Return the shape of what the loss returns."""
+    shape = case.prediction.shape
+    if reduced(case):
+        return ()
+    if not by_class(case.loss) or case.loss == "log_softmax":
+        return shape
+    axis = case.options.get("axis", -1) % len(shape)
+    kept = (1,) if case.options.get("keepdims") else ()
+    return shape[:axis] + kept + shape[axis + 1 :]
 
 
 def flatten(case: Case) -> Case:

@@ -249,7 +249,8 @@ def run(arguments: list[str]) -> int:
     try:
         status: Any = app(arguments or ["--help"], prog_name="xentropy", standalone_mode=False)
     except BadInputError as error:
-        print(f"xentropy: {error}", file=sys.stderr)
+        text = str(error)  # the library's own words already begin so
+        print(text if text.startswith("xentropy.") else f"xentropy: {text}", file=sys.stderr)
         return _BAD_INPUT
     except KeyboardInterrupt:
         return 130

@@ -60,15 +60,17 @@ class _Pool:
         if self.stopped.is_set():
             return found
         log = out / "stderr.txt"
-        with log.open("w", encoding="utf-8") as stderr:
-            process = subprocess.Popen(
+        with (
+            log.open("w", encoding="utf-8") as stderr,
+            subprocess.Popen(
                 command(backend, *more),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 encoding="utf-8",
                 env=os.environ | _QUIET | (_ON_CPU if on_cpu else {}),
-            )
+            ) as process,
+        ):
             self.alive.append(process)
             done = self._listen(process, found)
             status = process.wait()

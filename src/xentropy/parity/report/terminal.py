@@ -59,10 +59,11 @@ def verdict(found: Comparison, console: Console) -> None:
     native = "native: the framework's own op in the same unit, - where it has none."
     console.print(f"ulp of the result and of the gradient; {native}", style="dim", soft_wrap=True)
     count, over = len(found.results), len(found.failed)
-    ending = f"{count} comparisons on {len(found.about)} frameworks in {found.seconds:.0f} s"
+    ending = f"{count} comparisons, {len(found.about)} frameworks, {found.seconds:.0f} s"
     word = f"{over} beyond a bound" if over else "all within their bounds"
-    died = f", {len(found.crashes)} processes ended early" if found.crashes else ""
-    console.print(f"{ending}: {word}{died}", style="green" if found.passed else "bold red")
+    died = f"; ended early: {', '.join(found.crashes)}" if found.crashes else ""
+    style = "green" if found.passed else "bold red"
+    console.print(f"{ending}: {word}{died}", style=style, soft_wrap=True)
 
 
 def backends_table(lines: list[tuple[str, str, str, str]], console: Console) -> None:
