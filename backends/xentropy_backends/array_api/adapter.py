@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 from xentropy.dispatch import Backend
 
 __all__ = ["backend"]
+
+_BLOCK = 64
 
 _STANDARD = (
     *("abs", "exp", "expand_dims", "float32", "float64", "int64", "isfinite", "isinf", "log"),
@@ -26,7 +29,18 @@ def _namespace(base: Any) -> Any:
         return x if x.dtype == dtype else base.astype(x, dtype)
 
     def total(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
-        return base.sum(x, axis=axis, keepdims=keepdims)
+        # Libraries that stand on NumPy sum pairwise along the last axis only: elsewhere in blocks.
+        if not isinstance(axis, int) or axis in (-1, x.ndim - 1) or not x.shape[axis] > _BLOCK:
+            return base.sum(x, axis=axis, keepdims=keepdims)
+        result = block_sum(base.moveaxis(x, axis, -1))
+        return base.expand_dims(result, axis=axis) if keepdims else result
+
+    def block_sum(x: Any) -> Any:
+        if x.shape[-1] <= _BLOCK:
+            return base.sum(x, axis=-1)
+        whole = x.shape[-1] // _BLOCK * _BLOCK
+        blocks = base.reshape(x[..., :whole], (*x.shape[:-1], -1, _BLOCK))
+        return block_sum(base.sum(blocks, axis=-1)) + base.sum(x[..., whole:], axis=-1)
 
     def size(x: Any, axis: int | None, /) -> int:
         return int(x.size) if axis is None else int(x.shape[axis])
@@ -71,8 +85,11 @@ class _ArrayAPI(Backend):
             self._bound[name] = _ArrayAPI(name, base)
         return self._bound[name]
 
-    def device(self, x: Any) -> Any:
-        return array_api_compat.device(x)
+    def device(self, x: Any) -> str:
+        # array_api_strict.Device('CPU_DEVICE') is to read CPU_DEVICE.
+        text = str(array_api_compat.device(x))
+        quoted = re.search(r"'(.*)'", text)
+        return quoted[1] if quoted else text
 
     def asarray(self, x: np.ndarray[Any, Any], like: Any | None) -> Any:
         if like is None:
@@ -80,7 +97,7 @@ class _ArrayAPI(Backend):
         return self._base.asarray(x, device=array_api_compat.device(like))
 
     def concrete(self, x: Any, *, sync: bool = False) -> np.ndarray[Any, Any] | None:
-        on_host = str(array_api_compat.device(x)).lower().partition(":")[0] in ("cpu", "cpu_device")
+        on_host = self.device(x).lower().startswith("cpu")
         if array_api_compat.is_lazy_array(x) or not (on_host or sync):
             return None
         try:

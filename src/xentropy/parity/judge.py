@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -65,21 +65,42 @@ class Result:
         return not self.failures
 
 
-def _errors(got: Array, truths: Truths, gradient: bool, dtype: str) -> Errors:
-    found: list[Array] = []
-    worst = Errors(np.zeros(0))
-    for part in truths.parts():
-        some = _rows(got, part, gradient)
-        truth = part.gradient if gradient else part.value
-        scale = part.gradient_scale if gradient else part.value_scale
-        errors = compare.ulp_errors(some, truth, scale, dtype)
-        found.append(errors.reshape(-1).astype(np.float32))
-        if errors.size and (not worst.at or errors.max() > worst.largest):
+class _Sums:
+    """The errors of one quantity, part by part."""
+
+    def __init__(self, got: Array, gradient: bool, dtype: str) -> None:
+        self.got, self.gradient, self.dtype = got, gradient, dtype
+        self.each: list[Array] = []
+        self.worst = Errors(np.zeros(0))
+
+    def add(self, part: Part) -> None:
+        some = _rows(self.got, part, self.gradient)
+        truth = part.gradient if self.gradient else part.value
+        scale = part.gradient_scale if self.gradient else part.value_scale
+        errors = compare.ulp_errors(some, truth, scale, self.dtype)
+        self.each.append(errors.reshape(-1).astype(np.float32))
+        if errors.size and (not self.worst.at or errors.max() > self.worst.largest):
             at = np.unravel_index(int(errors.argmax()), errors.shape)
-            row = int(np.arange(part.count)[part.rows][at[0]]) if part.count else 0
+            row = int(np.arange(part.count)[part.rows][at[0]])
             place = (row, *(int(i) for i in at[1:] if errors.shape[1] > 1))
-            worst = Errors(errors.max(keepdims=True), place, float(some[at]), _float(truth[at]))
-    return Errors(np.concatenate(found) if found else np.zeros(0), worst.at, worst.got, worst.true)
+            largest = np.array([errors.max()])
+            self.worst = Errors(largest, place, float(some[at]), _float(truth[at]))
+
+    def result(self) -> Errors:
+        each = np.concatenate(self.each) if self.each else np.zeros(0)
+        return replace(self.worst, each=each)
+
+
+def _errors(quantities: Mapping[str, tuple[Array, str]], truths: Truths) -> dict[str, Errors]:
+    """Return the errors by name of arrays and their dtypes, in one pass through the truth."""
+    sums = {
+        name: _Sums(got, name.endswith("gradient"), dtype)
+        for name, (got, dtype) in quantities.items()
+    }
+    for part in truths.parts() if sums else ():
+        for sum_ in sums.values():
+            sum_.add(part)
+    return {name: sum_.result() for name, sum_ in sums.items()}
 
 
 def _float(x: Any) -> float:
@@ -116,20 +137,20 @@ def judge(
     bounds = {"value": known.value, "gradient": known.gradient_in(case.dtype)}
     failures = [record["error"]] if record.get("error") else []
     failures += [truths.doubt] if truths.doubt else []
-    errors: dict[str, Errors] = {}
+    quantities: dict[str, tuple[Array, str]] = {}
     native_error = record.get("native_error", "")
     for name, got in arrays.items():
         kind = name.removeprefix("native_")
         shape = case.prediction.shape if kind == "gradient" else result_shape(case)
         if got.shape == shape:
-            moved = _classes_last(case, got)
-            errors[name] = _errors(moved, truths, kind == "gradient", expected[kind])
+            quantities[name] = (_classes_last(case, got), expected[kind])
         elif name == kind:
             failures.append(f"{kind} has shape {got.shape}, not {shape}")
         else:
             native_error = f"{kind} has shape {got.shape}, not {shape}"
-        if name == kind:
-            failures += _complaints(kind, errors.get(name), bounds[kind], record, expected[kind])
+    errors = _errors(quantities, truths)
+    for kind in sorted(expected.keys() & arrays.keys(), reverse=True):
+        failures += _complaints(kind, errors.get(kind), bounds[kind], record, expected[kind])
     return Result(
         case=case,
         backend=backend,

@@ -40,7 +40,7 @@ def _all(quick: bool, notes: list[str]) -> Iterator[tuple[Case, tuple[str, ...]]
         if not quick or case.loss in examples.MAIN:
             yield case, plain
     if not quick:
-        for case in stress.options():
+        for case in (*stress.options(), *stress.long_rows()):
             yield case, ("float32",)
     for case in stress.half():
         if not quick or case.loss in examples.MAIN:

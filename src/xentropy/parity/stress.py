@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .cases import Case
 from .examples import MAIN, arguments
 
-__all__ = ["half", "many_classes", "options", "rows"]
+__all__ = ["half", "long_rows", "many_classes", "options", "rows"]
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -82,6 +82,17 @@ def many_classes(classes: int) -> Case:
     x, index = rng.normal(size=(3, classes)) * 4, rng.integers(0, classes, 3)
     x[0, index[0]] = 30.0
     return Case(f"{classes} classes", "sparse_softmax_cross_entropy", x, index)
+
+
+def long_rows() -> Iterator[Case]:
+    """Yield a thousand classes, where the order of a sum begins to show."""
+    rng = np.random.default_rng(15)
+    x, index = rng.normal(size=(256, 1000)) * 6, rng.integers(0, 1000, 256)
+    loss, smoothing = "sparse_softmax_cross_entropy", {"label_smoothing": 0.1}
+    yield Case("1000 classes", loss, x, index, compiled=True)
+    yield Case("1000 classes, label_smoothing", loss, x, index, smoothing, compiled=True)
+    soft = rng.dirichlet(np.ones(1000), 256)
+    yield Case("1000 classes, soft labels", "softmax_cross_entropy", x, soft)
 
 
 def half() -> Iterator[Case]:

@@ -24,7 +24,7 @@ _EXACT = 2**12
 """Numbers for which mpmath is asked in full: a second's worth or less."""
 _SAMPLE = 2**9
 """Numbers on which `bulk` is checked, or a row."""
-_KEPT = 2**22
+_KEPT = 2**23
 """Numbers up to which the truth is kept in memory rather than worked out again."""
 _LONG_ROW = 2**14
 _PLAIN = {"mean_squared_error": "squared_error", "mean_absolute_error": "absolute_error"}
