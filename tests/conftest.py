@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def chosen(config: pytest.Config) -> Harness | None:
     """The harness that the run is about; a framework that is named but missing is an error."""
-    name = config.getoption("--backends")
+    name = str(config.getoption("--backends"))
     return None if name == "none" else load_harness(name)
 
 
@@ -42,7 +42,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run each test once: with its backend, or, where it needs none, in the run without one."""
-    name = config.getoption("--backends")
+    name = str(config.getoption("--backends"))
     keep: list[pytest.Item] = []
     drop: list[pytest.Item] = []
     for item in items:

@@ -222,8 +222,10 @@ needs_bits = pytest.mark.skipif(
 
 
 @needs_bits
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", BULK)
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [(name, "float32") for name in BULK] + [("vocabulary", "float64"), ("first axis", "float64")],
+)
 def test_in_bulk(harness: Harness, name: str, dtype: str) -> None:
     loss, shape, kind, options = BULK[name]
     r, axis = rng(name), options.get("axis", -1)
@@ -357,15 +359,12 @@ TRANSFORMED = {
             *_named(
                 "softmax index everything",
                 "softmax dense everything",
-                "softmax dense confident",
                 "softmax focal index 2.0 scale 10",
-                "poly dense 1.0",
                 "kl 2.5 scale 10",
                 "sigmoid everything",
                 "sigmoid focal alpha (7,) soft",
                 "binary uniform soft 0.2",
                 "huber 0.1 scale 1",
-                "log_cosh scale 1",
                 "logsumexp axis",
                 "log_softmax axis",
             )
@@ -373,7 +372,7 @@ TRANSFORMED = {
     ),
     "hessian": (
         _second_order,
-        [*_small(), *(_at_zero(c) for c in _small() if c.first == "logits")],
+        [*_small(), *(_at_zero(c) for c in _small()[::3] if c.first == "logits")],
     ),
     "vmap": (
         _mapped,

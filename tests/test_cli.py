@@ -52,7 +52,8 @@ class Ran(NamedTuple):
 
 def parity(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Ran:
     status = run(["parity", *map(str, arguments)])
-    return Ran(status, *capsys.readouterr())
+    out, err = capsys.readouterr()
+    return Ran(status, str(out), str(err))
 
 
 def save(folder: Path, **arrays: Any) -> dict[str, Path]:

@@ -32,8 +32,8 @@ class Row:
         An index, a row, or a target; None for the normalizers.
     value, gradient
         Exact, or the float64 next to it.
-    dtypes
-        Where the numbers mean what they say.
+    only
+        The dtype in which the numbers mean what they say, if it is one.
     """
 
     loss: str
@@ -42,7 +42,14 @@ class Row:
     value: Any
     gradient: Any
     options: dict[str, Any] = field(default_factory=dict)
-    dtypes: tuple[str, ...] = ("float32", "float64")
+    only: str = ""
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """Both, but for options: a compiler pays for each combination."""
+        if self.only:
+            return (self.only,)
+        return ("float32",) if self.options else ("float32", "float64")
 
     def __repr__(self) -> str:
         options = "".join(f" {k}={v}" for k, v in self.options.items())
@@ -121,7 +128,7 @@ def _largest() -> list[Row]:
     """Up to the largest finite values, one constant more or less changes nothing."""
     rows = []
     for dtype, most in MOST.items():
-        only: dict[str, Any] = {"dtypes": (dtype,)}
+        only: dict[str, Any] = {"only": dtype}
         for x, label, value, gradient in (
             ([most, most, -most], 0, LOG_2, [-0.5, 0.5, 0]),
             ([-most, -most, -most], 0, LOG_3, [-2 * THIRD, THIRD, THIRD]),
@@ -417,7 +424,7 @@ ALL_OUT: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("out", ALL_OUT)
-@pytest.mark.parametrize("mean", [{}, {"denominator": 0.0}, {"denominator": 5.0}], ids=str)
+@pytest.mark.parametrize("mean", [{}, {"denominator": 0.0}], ids=str)
 def test_all_left_out(harness: Harness, out: str, mean: dict[str, Any]) -> None:
     """The mean is 0 and so is its gradient, also by the weights, which are finite."""
     x = np.array([[0, 1, 2], [3, 4, 5]], np.float32)

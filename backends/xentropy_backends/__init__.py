@@ -1,1 +1,1 @@
-"""The adapters, one folder a framework; each is found through the entry-point group `xentropy.backends`."""
+"""The adapters, one folder a framework, found through the entry points `xentropy.backends`."""

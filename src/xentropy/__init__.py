@@ -1,4 +1,4 @@
-"""One API of loss functions, computed where the arrays are: NumPy, PyTorch, TensorFlow, JAX and more."""
+"""One API of loss functions, computed on arrays of any framework where they are."""
 
 from __future__ import annotations
 

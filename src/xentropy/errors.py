@@ -1,4 +1,4 @@
-"""The errors of the library: each is a `XentropyError` and the builtin that a caller would catch."""
+"""The errors: each is a `XentropyError` and the builtin that a caller would catch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LabelError(XentropyError, ValueError, IndexError):
 
 
 class InputError(XentropyError, ValueError):
-    """Values that `xentropy.strict` refuses: NaN, probabilities outside [0, 1], a second softmax."""
+    """`xentropy.strict` refuses the values of the predictions."""
 
 
 class MixedBackendError(XentropyError, TypeError):

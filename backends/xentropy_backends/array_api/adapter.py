@@ -67,7 +67,7 @@ class _ArrayAPI(Backend):
 
     def __init__(self, name: str, base: Any = None) -> None:
         super().__init__(name, _namespace(base) if base is not None else _NONE)
-        self._base = base
+        self._base: Any = base
         self._bound: dict[str, _ArrayAPI] = {}
 
     def owns(self, x: object) -> bool:

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import jax
+import jax.core
+import jax.custom_derivatives
 import jax.numpy as jnp
 import numpy as np
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import jax
 
 try:
-    import optax
+    optax: Any = importlib.import_module("optax")
 except ModuleNotFoundError:
     optax = None
 

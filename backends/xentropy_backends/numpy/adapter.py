@@ -38,7 +38,7 @@ def _class_range(labels: Any, n: int, /) -> Any:
     return np.arange(n, dtype=labels.dtype)
 
 
-_namespace = SimpleNamespace(
+_namespace: Any = SimpleNamespace(
     abs=np.abs,
     astype=_astype,
     class_range=_class_range,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 try:
-    from scipy import special
+    special: Any = importlib.import_module("scipy.special")
 except ModuleNotFoundError:
     special = None
 

@@ -31,6 +31,7 @@ class _TensorFlow(Backend):
 
     def device(self, x: Any) -> str | None:
         """``cpu``, ``gpu:0``; None in a graph, whose ops are placed when it runs."""
+        x = _tensor(x)
         if x.shape.rank is None:
             hint = "give it one with tf.ensure_shape or an input_signature."
             msg = f"xentropy: the rank of every tensor must be known.\nHint: {hint}"
@@ -43,11 +44,11 @@ class _TensorFlow(Backend):
     def asarray(self, x: np.ndarray[Any, Any], like: Any | None) -> Any:
         if like is None or tf.is_symbolic_tensor(like):
             return tf.convert_to_tensor(x)
-        with tf.device(like.device):
+        with tf.device(_tensor(like).device):
             return tf.convert_to_tensor(x)
 
     def concrete(self, x: Any, *, sync: bool = False) -> np.ndarray[Any, Any] | None:
-        x = tf.convert_to_tensor(x)
+        x = _tensor(x)
         if tf.is_symbolic_tensor(x):
             return None
         if _place(x.device) != "cpu":
@@ -60,7 +61,7 @@ class _TensorFlow(Backend):
     # Nothing here depends on the values of tensors: AutoGraph would find nothing to convert.
     @tf.autograph.experimental.do_not_convert
     def apply(self, formula: Formula, arrays: Arrays, options: Options) -> Any:
-        arrays = tuple(None if x is None else tf.convert_to_tensor(x) for x in arrays)
+        arrays = tuple(None if x is None else _tensor(x) for x in arrays)
         # What tapes do not watch they do not keep: of the value they need no intermediate result.
         constants = tuple(None if x is None else tf.stop_gradient(x) for x in arrays)
         output = value(self.xp, formula, constants, options)
@@ -91,6 +92,11 @@ class _TensorFlow(Backend):
 
     def devices(self) -> list[str]:
         return [_place(device.name) for device in tf.config.list_logical_devices()]
+
+
+def _tensor(x: Any) -> Any:
+    """The value of a variable; a tensor is its own."""
+    return x if isinstance(x, tf.Tensor) else tf.convert_to_tensor(x)
 
 
 @functools.cache

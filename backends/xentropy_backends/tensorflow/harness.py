@@ -47,7 +47,9 @@ class _TensorFlow(Harness):
         values: np.ndarray[Any, Any] = x.numpy()
         return values
 
-    def gradient(self, f: Run, primals: tuple[Any, ...], argnums: tuple[int, ...]) -> tuple[Any, ...]:
+    def gradient(
+        self, f: Run, primals: tuple[Any, ...], argnums: tuple[int, ...]
+    ) -> tuple[Any, ...]:
         with tf.GradientTape() as tape:
             for i in argnums:
                 tape.watch(primals[i])

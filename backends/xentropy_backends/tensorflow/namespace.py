@@ -93,7 +93,7 @@ def _class_range(labels: Any, n: Any, /) -> Any:
     return tf.range(tf.cast(n, labels.dtype))
 
 
-namespace = SimpleNamespace(
+namespace: Any = SimpleNamespace(
     abs=tf.abs,
     astype=_astype,
     class_range=_class_range,

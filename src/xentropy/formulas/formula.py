@@ -1,8 +1,8 @@
 """What a formula is: a value and its partial derivatives, and the three ways to run it.
 
-The mathematics of a loss is two functions on an array namespace ``xp``: ``value``, and ``partials``,
-the derivative of every output with respect to the inputs that it depends on. Reverse mode multiplies the partials by a
-cotangent, forward mode by tangents; both are ordinary array code, so that a framework can
+The mathematics of a loss is two functions on a namespace ``xp``: ``value``, and ``partials``, the
+derivative of each output by the inputs that it depends on. Reverse mode multiplies the partials
+by a cotangent, forward mode by tangents; both are ordinary array code, so that a framework can
 differentiate them again.
 """
 
@@ -16,8 +16,10 @@ from xentropy._types import Arrays, Namespace, Options
 
 __all__ = ["Formula", "Role", "along", "jvp", "value", "vjp"]
 
-# elements: broadcasts against the prediction.       classes: 0-d or (C,).
-# examples: broadcasts against the per-example losses. constant: passed as it is, never differentiated.
+# elements: broadcasts against the prediction.
+# classes:  0-d or (C,).
+# examples: broadcasts against the per-example losses.
+# constant: passed as it is, never differentiated.
 Role: TypeAlias = Literal["elements", "classes", "examples", "constant"]
 
 
@@ -103,7 +105,7 @@ def jvp(xp: Namespace, formula: Formula, arrays: Arrays, options: Options, tange
     for piece in pieces[1:]:
         total = total + piece
     total = _lower_output(xp, formula, total, options)
-    result: str = options.get("result", options["dtype"])
+    result = str(options.get("result", options["dtype"]))
     return xp.astype(total, getattr(xp, result))
 
 
@@ -133,12 +135,12 @@ def _cast(xp: Namespace, x: Any, options: Options) -> Any:
 def _lift(
     xp: Namespace, formula: Formula, arrays: Arrays, options: Options, ndim: int | None = None
 ) -> dict[str, Any]:
-    """Name the arrays, cast them to the compute dtype, and shape them to broadcast by the elements."""
-    ndim = arrays[0].ndim if ndim is None else ndim
+    """Name the arrays, cast them to the compute dtype, shape them to broadcast by element."""
+    rank = int(arrays[0].ndim) if ndim is None else ndim
     return {
         name: array
         if array is None or role == "constant"
-        else _lift_one(xp, _cast(xp, array, options), role, formula, ndim, options)
+        else _lift_one(xp, _cast(xp, array, options), role, formula, rank, options)
         for (name, role), array in zip(formula.roles.items(), arrays, strict=True)
     }
 
@@ -155,7 +157,7 @@ def _lift_one(
 
 
 def along(axis: int, ndim: int) -> tuple[int, ...]:
-    """The shape that lays a vector along ``axis``, counted from the end, of an array of rank ``ndim``."""
+    """The shape that lays a vector along ``axis``, negative, of an array of rank ``ndim``."""
     return (1,) * (ndim + axis) + (-1,) + (1,) * (-1 - axis)
 
 
@@ -168,7 +170,7 @@ def _lower_output(xp: Namespace, formula: Formula, output: Any, options: Options
 def _lower_gradient(
     xp: Namespace, formula: Formula, gradient: Any, name: str, array: Any, options: Options
 ) -> Any:
-    """Sum a gradient over what its argument was broadcast along, and give it the argument's dtype."""
+    """Sum a gradient to the shape of its argument, and give it the argument's dtype."""
     role = formula.roles[name]
     if role == "examples" and formula.reduces == "axis" and array.ndim:
         gradient = xp.squeeze(gradient, options["axis"])

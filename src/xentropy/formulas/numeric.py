@@ -33,7 +33,7 @@ def over(xp: Namespace, a: Any, b: Any) -> Any:
 
 
 def slope(xp: Namespace, factor: Any, x: Any) -> Any:
-    """The derivative ``x`` of ``factor * x`` by the factor; 0 where a factor of 0 drops an infinity."""
+    """The derivative ``x`` of ``factor * x`` by a factor; 0 where a 0 drops an infinity."""
     return xp.where((factor == 0) & xp.isinf(x), 0.0, x)
 
 
@@ -59,8 +59,8 @@ def smooth_binary(t: Any, smoothing: Any) -> tuple[Any, Any]:
 def exact_log1p(xp: Namespace, x: Any) -> Any:
     """``log(1 + x)`` for namespaces whose own is off by more than `log` is.
 
-    The rounding of ``1 + x`` is put back to first order. TensorFlow's own is off by 3.3 ulp, XLA's by
-    2.2 in float32 and by 125 in float64 near -1; this by half an ulp more than their ``log``.
+    The rounding of ``1 + x`` is put back to first order. XLA's own is off by 2.2 ulp in float32 and
+    by 125 in float64 near -1; this by half an ulp more than its ``log``.
     """
     # Not a constant: XLA folds (1 + x) - 1 into x, and the correction would be gone.
     one = xp.where(x >= -1.0, xp.ones_like(x), math.nan)
@@ -105,7 +105,7 @@ def exp_difference(
 ) -> tuple[Any, Any]:
     """``z = (x - top) / temperature`` and ``exp(z)``, the roundings of ``z`` put back.
 
-    Without the remainder ``exp`` is off by ``|z| / 2`` ulp: 20 for a row that is confident by 40 nats.
+    Without the remainder ``exp`` is off by ``|z| / 2`` ulp: 20 where a row is confident by 40 nats.
     """
     z, lost = _two_difference(xp, x, top)
     if temperature is not None:
@@ -149,13 +149,13 @@ _LOG2_LOW = math.log(2.0) - _LOG2_HIGH
 
 
 def log_cosh(xp: Namespace, x: Any) -> Any:
-    """``log(cosh(x))``: ``log1p(2 sinh(x / 2)^2)`` near 0, ``|x| - log 2 + log1p(exp(-2 |x|))`` beyond 1."""
+    """``log(cosh(x))``: by ``sinh(x / 2)^2`` near 0, by ``|x| - log 2`` beyond 1."""
     a = xp.abs(x)
     near = a < 1.0
     half = xp.where(near, a, 0.0) / 2.0
     square = half * half
-    series = square * 0.0 + _SINH_TERMS[0]
-    for term in _SINH_TERMS[1:]:
+    series = square * _SINH_TERMS[0] + _SINH_TERMS[1]
+    for term in _SINH_TERMS[2:]:
         series = series * square + term
     sinh = half + half * (square * series)
     far = ((a - _LOG2_HIGH) - _LOG2_LOW) + xp.log1p(xp.exp(-2.0 * a))

@@ -86,7 +86,7 @@ def _focal_partials(
         fade = gamma * (neg - pos) * times(xp, odds, loss)
         found["x"] = balance * (power * (fade + (neg * p - pos * q)))
     if "t" in wrt:
-        # q - p as a tanh, which keeps its digits near 0; loss / miss tends to 1 where miss underflows.
+        # q - p as a tanh keeps its digits near 0; loss / miss tends to 1 where miss underflows.
         hidden = miss == 0
         ratio = xp.where(hidden, 1.0, loss / xp.where(hidden, 1.0, miss))
         fade = gamma * times(xp, xp.tanh(-0.5 * x), times(xp, power, ratio))

@@ -1,4 +1,4 @@
-"""Index labels, sample weights and masks: what every formula has in common, written around it once."""
+"""Index labels, sample weights and masks: what all formulas share, written around them once."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def weighted(
 ) -> Formula:
     """Make the formula ``sample_weight * value``, exactly 0 for the examples that are left out.
 
-    ``value(xp, x, t, **rest)`` and ``partials(xp, wrt, x, t, **rest)`` see neither weights nor masks;
-    with ``index`` they see index labels as a one-hot ``t``, and in ``invalid`` which rows to poison.
+    ``value(xp, x, t, **rest)`` and ``partials(xp, wrt, x, t, **rest)`` see neither weights nor
+    masks; with ``index`` they see indices as a one-hot ``t``, and in ``invalid`` the wrong ones.
     """
     roles: dict[str, Role] = {
         prediction: prediction_role,

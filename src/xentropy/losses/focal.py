@@ -11,9 +11,7 @@ __all__ = ["sigmoid_focal_cross_entropy", "softmax_focal_cross_entropy"]
 
 
 def _gamma(call: Call, gamma: float) -> float:
-    return number(
-        call, "gamma", gamma, "a finite number >= 0", lambda g: 0.0 <= g < float("inf")
-    )
+    return number(call, "gamma", gamma, "a finite number >= 0", lambda g: 0.0 <= g < float("inf"))
 
 
 def sigmoid_focal_cross_entropy(

@@ -9,9 +9,7 @@ from xentropy.validation import Call, rows
 __all__ = ["log_softmax", "logsumexp"]
 
 
-def logsumexp(
-    x: A, *, axis: int = -1, where: Weak | None = None, keepdims: bool = False
-) -> A:
+def logsumexp(x: A, *, axis: int = -1, where: Weak | None = None, keepdims: bool = False) -> A:
     """Logarithm of the sum of exponentials along an axis.
 
     The result is ``log(sum(exp(x)))``, computed as ``max(x)`` plus the logarithm of a sum that

@@ -367,9 +367,7 @@ def huber(
         reduction=reduction,
     )
     elementwise(call, "targets", "values")
-    delta = number(
-        call, "delta", delta, "a finite number > 0", lambda d: 0.0 < d < float("inf")
-    )
+    delta = number(call, "delta", delta, "a finite number > 0", lambda d: 0.0 < d < float("inf"))
     return reduce(call, call.apply(formulas.huber, delta=delta))
 
 
@@ -461,9 +459,7 @@ def smooth_l1(
         reduction=reduction,
     )
     elementwise(call, "targets", "values")
-    beta = number(
-        call, "beta", beta, "a finite number >= 0", lambda b: 0.0 <= b < float("inf")
-    )
+    beta = number(call, "beta", beta, "a finite number >= 0", lambda b: 0.0 <= b < float("inf"))
     if beta == 0:
         return reduce(call, call.apply(formulas.absolute_error))
     return reduce(call, call.apply(formulas.smooth_l1, beta=beta))

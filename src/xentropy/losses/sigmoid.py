@@ -214,7 +214,5 @@ def weighted_sigmoid_cross_entropy(
 def _finish(call: Call, label_smoothing: float) -> Any:
     elementwise(call, "labels", "binary_logits")
     weight = class_vector(call, "pos_weight")
-    losses = call.apply(
-        formulas.cross_entropy, weight, smoothing=smoothing(call, label_smoothing)
-    )
+    losses = call.apply(formulas.cross_entropy, weight, smoothing=smoothing(call, label_smoothing))
     return reduce(call, losses)

@@ -257,7 +257,8 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if not hasattr(error, "exit_code"):  # not what typer raises for a wrong command line
             raise
-        text = error.format_message() if hasattr(error, "format_message") else str(error)
+        message = getattr(error, "format_message", None)
+        text = str(error) if message is None else message()
         print(f"xentropy: {text}", file=sys.stderr)
         return _BAD_INPUT
     return status if isinstance(status, int) else _PASSED

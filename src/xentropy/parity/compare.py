@@ -93,9 +93,7 @@ def ulp(y: Array, dtype: str) -> Array:
 
 
 @np.errstate(all="ignore")
-def ulp_errors(
-    got: Array, truth: Array, scale: Array, dtype: str, *, terms: float = 1.0
-) -> Array:
+def ulp_errors(got: Array, truth: Array, scale: Array, dtype: str, *, terms: float = 1.0) -> Array:
     """Return the distance of `got` from `truth` in ulp of `scale`, element by element.
 
     Parameters

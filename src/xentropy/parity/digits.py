@@ -37,11 +37,12 @@ def trained() -> tuple[Array, Array]:
     loss_and_gradient = xentropy.value_and_grad(xentropy.sparse_softmax_cross_entropy)
     weight = np.zeros((features.shape[1], 10))
     speed = np.zeros_like(weight)
+    logits = features @ weight
     for _ in range(_STEPS):
-        logits = features @ weight
         losses, gradient = loss_and_gradient(logits, labels)
         if np.median(losses) < _CONFIDENT:
             break
         speed = _MOMENTUM * speed - _RATE / losses.sum() * (features.T @ gradient)
         weight = weight + speed
+        logits = features @ weight
     return logits, labels

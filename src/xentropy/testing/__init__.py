@@ -1,4 +1,4 @@
-"""What tests and the parity command need of a framework: arrays in, arrays out, and its transforms."""
+"""What tests and the parity command need of a framework: its arrays and its transforms."""
 
 from __future__ import annotations
 

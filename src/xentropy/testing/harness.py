@@ -61,7 +61,7 @@ class Harness:
 
 
 def load_harness(name: str) -> Harness:
-    """Import the harness of a backend; the standard's own library stands for the generic backend."""
+    """Import the harness of a backend; `array_api_strict` stands for the generic one."""
     folder = "array_api" if name == "array_api_strict" else name
     module = importlib.import_module(f"xentropy_backends.{folder}.harness")
     harness: Harness = module.harness

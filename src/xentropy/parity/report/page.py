@@ -80,7 +80,11 @@ def _groups(table: list[Row]) -> list[tuple[str, list[dict[str, Any]]]]:
 
 def write_html(path: Path, found: Comparison, command: str) -> None:
     """Write the page."""
-    source = resources.files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8")
+    source = (
+        resources.files("xentropy.parity.report")
+        .joinpath("page.html.j2")
+        .read_text(encoding="utf-8")
+    )
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
