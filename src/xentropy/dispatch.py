@@ -21,6 +21,7 @@ from .formulas.formula import Formula, value
 __all__ = [
     "Backend",
     "backend_of",
+    "check_devices",
     "describe",
     "installed_backends",
     "is_weak",
@@ -62,6 +63,10 @@ class Backend:
     def bind(self, x: Any) -> Backend:
         """The backend for the type of ``x``: itself, unless it serves several families."""
         return self
+
+    def unwrap(self, x: Any) -> Any:
+        """An array as the library is to see it: a variable as what it holds now."""
+        return x
 
     def dtype_name(self, x: Any) -> str:
         """The dtype as NumPy spells it: ``float32``, ``bfloat16``, ``int64``."""
@@ -219,7 +224,7 @@ def resolve(call: str, given: dict[str, Any]) -> Backend:
     Raises
     ------
     MixedBackendError
-        If the arguments belong to two families or lie on two devices.
+        If the arguments belong to two families.
     DTypeError
         If an argument is of a type that no backend knows.
     """
@@ -231,7 +236,6 @@ def resolve(call: str, given: dict[str, Any]) -> Backend:
     for name, x in others:
         if x is not None and type(x) is not kind and not (type(x) is float or type(x) is int):
             _check_family(call, backend, given, first, name)
-    _check_devices(call, backend, given)
     return backend
 
 
@@ -284,7 +288,8 @@ def _check_family(
     )
 
 
-def _check_devices(call: str, backend: Backend, given: dict[str, Any]) -> None:
+def check_devices(call: str, backend: Backend, given: dict[str, Any]) -> None:
+    """Refuse arrays on two devices, 0-d arrays on the CPU excepted."""
     home: tuple[str, Any] | None = None
     for name, x in given.items():
         if x is None or is_weak(x):

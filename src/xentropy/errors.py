@@ -17,6 +17,10 @@ __all__ = [
 class XentropyError(Exception):
     """Base of all errors raised on purpose by xentropy."""
 
+    # TensorFlow's AutoGraph keeps the type of an error only if its class has this `__init__`; else
+    # it raises a StagingError (tensorflow/python/autograph/pyct/error_utils.py, create_exception).
+    __init__ = Exception.__init__
+
 
 class ShapeError(XentropyError, ValueError):
     """An argument has the wrong shape or rank."""

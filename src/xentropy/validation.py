@@ -11,7 +11,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 
 from ._labels import check_index_labels, integer, keep_of_index, same
-from .dispatch import Backend, is_weak, message, resolve
+from .dispatch import Backend, check_devices, is_weak, message, resolve
 from .errors import DTypeError, OptionError, ShapeError, XentropyError
 from .formulas.formula import Formula, along
 from .strict import check_values
@@ -42,9 +42,10 @@ class Call:
 
     def __init__(self, name: str, /, *, reduction: Any = "none", **given: Any) -> None:
         self.name = name
-        self.given = given
         self.reduction = reduction
         self.backend: Backend = resolve(name, given)
+        self.given = {k: x if is_weak(x) else self.backend.unwrap(x) for k, x in given.items()}
+        check_devices(name, self.backend, self.given)
         self.first = next(iter(given))
         _reduction(self)
 
