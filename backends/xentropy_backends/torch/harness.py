@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import ml_dtypes
 import numpy as np
 import torch
 
@@ -37,14 +36,15 @@ class _Torch(Harness):
 
     def array(self, x: Any) -> Any:
         host = np.array(x)
-        if host.dtype == ml_dtypes.bfloat16:
+        if host.dtype.name == "bfloat16":
             return torch.from_numpy(host.view(np.int16)).view(torch.bfloat16)
         return torch.from_numpy(host)
 
     def numpy(self, x: Any) -> np.ndarray[Any, Any]:
         x = x.detach().cpu()
         if x.dtype == torch.bfloat16:
-            return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+            # Known to NumPy by name where ml_dtypes, which made the array, is loaded.
+            return x.view(torch.int16).numpy().view(np.dtype("bfloat16"))
         values: np.ndarray[Any, Any] = x.numpy()
         return values
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from xentropy._types import Namespace
@@ -17,6 +18,7 @@ __all__ = [
     "slope",
     "smooth",
     "smooth_binary",
+    "split_sum",
     "times",
 ]
 
@@ -68,6 +70,20 @@ def exact_log1p(xp: Namespace, x: Any) -> Any:
     log = xp.log(u)
     inside = xp.isfinite(log)
     return xp.where(inside, log + (x - (u - one)) / xp.where(inside, u, 1.0), log)
+
+
+def split_sum(xp: Namespace, total: Callable[[Any], Any], x: Any, axis: Any, count: Any) -> Any:
+    """Sum in one precision to about one rounding; ``total`` is the own sum, axes kept.
+
+    The leading bits of all terms are multiples of a unit so large that their sum is exact in any
+    order, whatever a compiler makes of it; then comes the rest (Rump, Ogita and Oishi, SIAM J. Sci.
+    Comput. 31, 2008, section 3). Own sums are off by half an ulp for each addition to a large term.
+    """
+    largest = xp.max(xp.abs(x), axis=axis, keepdims=True)
+    unit = xp.stop_gradient(4.0 * count * largest)
+    high = (x + unit) - unit
+    exact = total(high) + total(x - high)
+    return xp.where(xp.isfinite(exact), exact, total(x))
 
 
 def _two_difference(xp: Namespace, a: Any, b: Any) -> tuple[Any, Any]:

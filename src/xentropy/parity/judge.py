@@ -68,8 +68,8 @@ class Result:
 class _Sums:
     """The errors of one quantity, part by part."""
 
-    def __init__(self, got: Array, gradient: bool, dtype: str) -> None:
-        self.got, self.gradient, self.dtype = got, gradient, dtype
+    def __init__(self, got: Array, gradient: bool, dtype: str, terms: float) -> None:
+        self.got, self.gradient, self.dtype, self.terms = got, gradient, dtype, terms
         self.each: list[Array] = []
         self.worst = Errors(np.zeros(0))
 
@@ -77,7 +77,7 @@ class _Sums:
         some = _rows(self.got, part, self.gradient)
         truth = part.gradient if self.gradient else part.value
         scale = part.gradient_scale if self.gradient else part.value_scale
-        errors = compare.ulp_errors(some, truth, scale, self.dtype)
+        errors = compare.ulp_errors(some, truth, scale, self.dtype, terms=self.terms)
         self.each.append(errors.reshape(-1).astype(np.float32))
         if errors.size and (not self.worst.at or errors.max() > self.worst.largest):
             at = np.unravel_index(int(errors.argmax()), errors.shape)
@@ -91,10 +91,21 @@ class _Sums:
         return replace(self.worst, each=each)
 
 
-def _errors(quantities: Mapping[str, tuple[Array, str]], truths: Truths) -> dict[str, Errors]:
+def _terms(case: Case) -> float:
+    """Return how many terms of weight 1 a loss or a gradient adds up at most."""
+    weights = (np.max(np.abs(v), initial=1.0) for k, v in case.options.items() if "weight" in k)
+    axis = case.options.get("axis", -1)
+    return float(case.prediction.shape[axis] if case.prediction.ndim else 1) * max(
+        weights, default=1.0
+    )
+
+
+def _errors(
+    quantities: Mapping[str, tuple[Array, str]], truths: Truths, terms: float
+) -> dict[str, Errors]:
     """Return the errors by name of arrays and their dtypes, in one pass through the truth."""
     sums = {
-        name: _Sums(got, name.endswith("gradient"), dtype)
+        name: _Sums(got, name.endswith("gradient"), dtype, terms)
         for name, (got, dtype) in quantities.items()
     }
     for part in truths.parts() if sums else ():
@@ -148,7 +159,7 @@ def judge(
             failures.append(f"{kind} has shape {got.shape}, not {shape}")
         else:
             native_error = f"{kind} has shape {got.shape}, not {shape}"
-    errors = _errors(quantities, truths)
+    errors = _errors(quantities, truths, _terms(case))
     for kind in sorted(expected.keys() & arrays.keys(), reverse=True):
         failures += _complaints(kind, errors.get(kind), bounds[kind], record, expected[kind])
     return Result(
