@@ -394,7 +394,7 @@ TRANSFORMED = {
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Pair the transforms that the framework has with their cases."""
     if "moved" in metafunc.fixturenames:
-        name = metafunc.config.getoption("--backends")
+        name = str(metafunc.config.getoption("--backends"))
         has = () if name == "none" else load_harness(name).transforms
         pairs = [(how, case) for how in has for case in TRANSFORMED[how][1]]
         metafunc.parametrize("moved", pairs, ids=lambda pair: f"{pair[0]}-{pair[1]}")

@@ -125,7 +125,7 @@ def test_mean_squared_error(harness: Harness, form: str) -> None:
 
 E = LOGITS - LABELS
 SMALL = np.abs(E) < 1
-ERRORS: dict[str, tuple[str, dict[str, Any], Array]] = {
+ERRORS: dict[str, tuple[str, dict[str, Any], Any]] = {
     "L1": ("absolute_error", {}, np.abs(E)),
     "mean of L1": ("mean_absolute_error", {}, np.mean(np.abs(E))),
     "L2": ("squared_error", {}, E**2),
