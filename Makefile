@@ -34,7 +34,7 @@ parity: $(VENV)/.library ## compare every loss with what the four frameworks com
 	$(BIN)/xentropy parity $(ARGS)
 
 ##@ Develop
-.PHONY: test lint lint-ruff lint-format lint-mypy lint-pyright format bench docs dist
+.PHONY: test lint lint-ruff lint-format lint-mypy lint-pyright format docs dist
 test: $(VENV)/.test ## run the suite once per backend, each in a process of its own
 	@$(BIN)/python scripts/run_tests.py --jobs $(JOBS) $(BACKENDS) --pytest $(ARGS)
 
@@ -57,9 +57,6 @@ format: $(VENV)/.lint ## rewrite the sources as `make lint` wants them
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.library ## run the benchmarks
-	$(BIN)/python -m benchmarks $(ARGS)
-
 docs: $(VENV)/.library $(VENV)/.docs ## build the pages into build/docs
 	$(BIN)/sphinx-build --fail-on-warning --keep-going -b html docs build/docs $(ARGS)
 
@@ -80,7 +77,7 @@ pins: $(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.dist ## rewrite require
 
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find src backends tests benchmarks scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	find src backends tests scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # --- environment -------------------------------------------------------------------------------
 

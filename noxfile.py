@@ -81,13 +81,6 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
-def bench(session: nox.Session) -> None:
-    """Run the benchmarks."""
-    _everything(session)
-    session.run("python", "-m", "benchmarks", *session.posargs)
-
-
-@nox.session
 def dist(session: nox.Session) -> None:
     """Build, compare with git, and run the suite on the installed wheel from another folder."""
     root, folder = Path.cwd(), Path(session.create_tmp()).resolve()
