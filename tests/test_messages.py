@@ -349,7 +349,7 @@ Hint: pass where != 0.""",
         lambda a: losses.absolute_error(a(3), 0.0, where=[1, 0, 1]),
         """xentropy.absolute_error: `where` must be bool; True keeps.
   where: list of length 3
-Hint: pass where != 0.""",
+Hint: pass numpy.asarray(where) != 0.""",
     ),
     Case(
         DTypeError,

@@ -44,10 +44,16 @@ class Call:
         self.name = name
         self.reduction = reduction
         self.backend: Backend = resolve(name, given)
-        self.given = {k: x if is_weak(x) else self.backend.unwrap(x) for k, x in given.items()}
+        self.given = {k: self._take(x) for k, x in given.items()}
         check_devices(name, self.backend, self.given)
         self.first = next(iter(given))
         _reduction(self)
+
+    def _take(self, x: Any) -> Any:
+        """An argument without what it is wrapped in; NumPy's scalars are 0-d arrays of NumPy."""
+        if isinstance(x, np.generic) and self.backend.owns(x):
+            return np.asarray(x)
+        return x if is_weak(x) else self.backend.unwrap(x)
 
     def fail(self, error: type[XentropyError], rule: str, *shown: str, hint: str = "") -> NoReturn:
         """Raise ``error``, showing the named arguments."""
@@ -340,6 +346,8 @@ def _dense(call: Call, name: str) -> Any:
             "with every dimension equal or 1."
         )
         hint = _rank_hint(name, tuple(array.shape), tuple(call.x.shape))
+        if call.axis is not None and kind == "int" and array.ndim == call.x.ndim - 1:
+            hint = "for the index of a class call cross_entropy or the loss with `sparse`."
         call.fail(ShapeError, rule, call.first, name, hint=hint)
     return array if kind == "float" else call.cast(array)
 
@@ -379,7 +387,8 @@ def _class_mask(call: Call, name: str) -> Any:
 
 def _require_bool(call: Call, name: str, mask: Any) -> None:
     if call.kind(mask) != "bool":
-        hints = {"int": f"pass {name} != 0."}
+        listed = isinstance(call.given[name], (list, tuple))
+        hints = {"int": f"pass {f'numpy.asarray({name})' if listed else name} != 0."}
         if "sample_weight" in call.given and name == "where":
             hints["float"] = "pass weights as `sample_weight`."
         hint = hints.get(call.kind(mask), "")

@@ -17,7 +17,7 @@ from xentropy._types import Arrays, Options
 from xentropy.dispatch import Backend
 from xentropy.formulas import formula as rules
 from xentropy.formulas.formula import Formula
-from xentropy.formulas.numeric import exact_log1p, split_sum
+from xentropy.formulas.numeric import exact_log1p
 
 __all__ = ["backend"]
 
@@ -31,15 +31,12 @@ def _pow(x: Any, y: Any, /) -> Any:
 
 
 def _sum(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
-    # XLA's own sum is off by 4 ulp at 1000 terms of which one is large.
-    if not x.size:
-        return jnp.sum(x, axis=axis, keepdims=keepdims)
-
-    def total(terms: Any) -> Any:
-        return jnp.sum(terms, axis=axis, keepdims=True)
-
-    result = split_sum(_namespace, total, x, axis, x.size)
-    return result if keepdims else jnp.squeeze(result, axis)
+    # In float64 where there is one. Splitting off exact leading parts, as elsewhere, is not safe
+    # here: XLA contracts the product that a term is into a fused multiply-add, kernel by kernel.
+    if x.dtype == jnp.float32 and jax.dtypes.canonicalize_dtype(np.float64) == np.float64:
+        wide = jnp.sum(x, axis=axis, keepdims=keepdims, dtype=jnp.float64)
+        return wide.astype(jnp.float32)
+    return jnp.sum(x, axis=axis, keepdims=keepdims)
 
 
 def _max(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
@@ -74,9 +71,6 @@ _namespace: Any = SimpleNamespace(
     zeros_like=jnp.zeros_like,
 )
 
-# Reverse mode transposes what is done to tangents: a sum there must be the plain linear one.
-_linear: Any = SimpleNamespace(**{**vars(_namespace), "sum": jnp.sum})
-
 
 @functools.cache
 def _rule(
@@ -106,7 +100,7 @@ def _rule(
             for role, t in zip(formula.roles.values(), tangents[:count], strict=True)
         )
         output = evaluate(*primals)
-        tangent = rules.jvp(_namespace, formula, arrays, options, moving, _linear)
+        tangent = rules.jvp(_namespace, formula, arrays, options, moving)
         return output, jnp.zeros_like(output) if tangent is None else tangent
 
     evaluate.defjvp(push, symbolic_zeros=True)

@@ -92,28 +92,15 @@ def vjp(
     return tuple(gradients)
 
 
-def jvp(
-    xp: Namespace,
-    formula: Formula,
-    arrays: Arrays,
-    options: Options,
-    tangents: Arrays,
-    linear: Namespace | None = None,
-) -> Any:
-    """Push ``tangents`` forward; None stands for a zero tangent, in the result too.
-
-    ``linear`` is the namespace for what is done to the tangents, where a framework is to see that
-    it is linear.
-    """
+def jvp(xp: Namespace, formula: Formula, arrays: Arrays, options: Options, tangents: Arrays) -> Any:
+    """Push ``tangents`` forward; None stands for a zero tangent, in the result too."""
     names = tuple(formula.roles)
     moving = tuple(n for n, t in zip(names, tangents, strict=True) if t is not None)
     if not moving:
         return None
     partials = formula.partials(xp, moving, **_lift(xp, formula, arrays, options), **options)
     lifted = _lift(xp, formula, tangents, options, ndim=arrays[0].ndim)
-    pieces = [
-        _push(linear or xp, formula, name, partials[name], lifted[name], options) for name in moving
-    ]
+    pieces = [_push(xp, formula, name, partials[name], lifted[name], options) for name in moving]
     total = pieces[0]
     for piece in pieces[1:]:
         total = total + piece

@@ -124,7 +124,7 @@ def _family(
     ``cost`` gives ``f`` and the ``a`` of ``df_c = a_c (dlse - dx_c)``, None for 1.
     """
 
-    def prepare(xp: Namespace, x: Any, t: Any, **rest: Any) -> tuple[_Rows, Any, Any, Any]:
+    def prepare(xp: Namespace, x: Any, **rest: Any) -> tuple[_Rows, Any, Any]:
         axis, class_mask = rest["axis"], rest["class_mask"]
         rows = _rows(
             xp,
@@ -135,18 +135,26 @@ def _family(
             invalid=rest.get("invalid"),
         )
         f, a = cost(xp, rows, *([rest[parameter]] if parameter else []))
-        return rows, smooth(xp, x, t, rest["smoothing"], axis, class_mask), f, a
+        return rows, f, a
 
     def value(xp: Namespace, x: Any, t: Any, **rest: Any) -> Any:
-        rows, t, f, _ = prepare(xp, x, t, **rest)
-        loss = _loss(xp, rows, times(xp, _product(rest["class_weight"], t), f), rest["axis"])
+        rows, f, _ = prepare(xp, x, **rest)
+        axis, weight, smoothing = rest["axis"], rest["class_weight"], rest["smoothing"]
         z_loss = rest["z_loss"]
+        if smoothing is not None:
+            t = (1.0 - smoothing) * t
+        loss = _loss(xp, rows, times(xp, _product(weight, t), f), axis)
+        if smoothing is not None:
+            # Apart from the labels: a sum loses a digit with each addition to one large term.
+            share = smooth(xp, x, 0.0, smoothing, axis, rest["class_mask"])
+            loss = loss + _loss(xp, rows, times(xp, _product(weight, share), f), axis)
         return loss if z_loss is None else loss + z_loss * (rows.lse * rows.lse)
 
     def partials(
         xp: Namespace, wrt: tuple[str, ...], x: Any, t: Any, **rest: Any
     ) -> dict[str, Any]:
-        rows, t, f, a = prepare(xp, x, t, **rest)
+        rows, f, a = prepare(xp, x, **rest)
+        t = smooth(xp, x, t, rest["smoothing"], rest["axis"], rest["class_mask"])
         weight, smoothing, z_loss = rest["class_weight"], rest["smoothing"], rest["z_loss"]
         found: dict[str, Any] = {}
         if "x" in wrt:

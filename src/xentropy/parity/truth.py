@@ -156,7 +156,9 @@ def _call(flat: Case) -> dict[str, Any]:
 def _part(count: int, rows: Any, truth: Any, first: str) -> Part:
     n = truth.value.shape[0]
     arrays = (truth.value, truth.value_scale, truth.grads[first], truth.grad_scales[first])
-    value, value_scale, gradient, gradient_scale = (_numbers(x.reshape(n, -1)) for x in arrays)
+    value, value_scale, gradient, gradient_scale = (
+        _numbers(x.reshape(n, x.size // max(n, 1))) for x in arrays
+    )
     return Part(count, rows, value, value_scale, gradient, gradient_scale)
 
 
