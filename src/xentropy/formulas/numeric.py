@@ -24,8 +24,11 @@ __all__ = [
 
 
 def times(xp: Namespace, factor: Any, x: Any) -> Any:
-    """``factor * x`` with ``0 * inf = 0``, as in ``0 log 0 = 0``."""
-    return xp.where(factor == 0, 0.0, factor * x)
+    """``factor * x`` with ``0 * inf = 0``, as in ``0 log 0 = 0``.
+
+    Only what is not finite is replaced, so that a factor of 0 keeps its derivative.
+    """
+    return factor * xp.where((factor == 0) & ~xp.isfinite(x), 0.0, x)
 
 
 def over(xp: Namespace, a: Any, b: Any) -> Any:
