@@ -322,6 +322,54 @@ def _second_order(harness: Harness, transform: Callable[..., Any], case: Case) -
     check(hessian, want, np.full_like(want, np.abs(want).max()), bound.gradient)
 
 
+def _with_zeros() -> list[Case]:
+    """Losses whose second argument of ``wrt``, a weight or labels, is 0 in places."""
+    r = rng("mixed")
+    x, index = r.normal(size=(2, 3)), np.array([2, 0])
+    probs, s, q = r.dirichlet(np.ones(3), 2), np.array([0.0, 1.5]), np.array([0.0, 2.0, 1.0])
+    one_hot, each = np.eye(3)[index], np.outer([1.0, 0.5], q)
+    given: list[tuple[str, dict[str, Array], dict[str, Any]]] = [
+        ("sparse_softmax_cross_entropy", {"logits": x, "labels": index, "sample_weight": s}, {}),
+        ("cross_entropy", {"logits": x, "labels": index, "class_weight": q}, {}),
+        ("softmax_cross_entropy", {"logits": x, "labels": one_hot}, {"z_loss": 0.1}),
+        ("kl_divergence", {"logits": x, "labels": one_hot}, {}),
+        ("categorical_cross_entropy", {"probs": probs, "labels": one_hot}, {}),
+        ("binary_cross_entropy", {"probs": probs, "labels": one_hot}, {}),
+        ("sigmoid_cross_entropy", {"logits": x, "labels": one_hot, "pos_weight": q}, {}),
+        ("squared_error", {"predictions": x, "targets": probs, "sample_weight": each}, {}),
+    ]
+    return [
+        Case(f"{loss} by {list(a)[-1]}", loss, a, o, wrt=(next(iter(a)), list(a)[-1]))
+        for loss, a, o in given
+    ]
+
+
+def _mixed(harness: Harness, transform: Callable[..., Any], case: Case) -> None:
+    """The derivative by a weight of the gradient by the predictions, and the other way round."""
+    given = case.give(harness, "float64")
+    at, by = (case.arrays[name] for name in case.wrt)
+    reshape = xentropy.backend_of(given[case.first]).xp.reshape
+
+    def f(both: Any) -> Any:
+        parts = (reshape(both[: at.size], at.shape), reshape(both[at.size :], by.shape))
+        moved = {**given, **dict(zip(case.wrt, parts, strict=True))}
+        return case.function(reduction="sum")(*moved.values())
+
+    both = np.concatenate([at.ravel(), by.ravel()])
+    hessian = harness.numpy(transform(f, harness.array(both)))
+    still, h, columns = case.truth("float64").grads[case.first], mp.mpf(10) ** -18, []
+    for i in np.ndindex(by.shape):  # the gradient is linear in a weight and in a label
+        step = exact(by)
+        step[i] += h
+        moved = case.truth("float64", **{case.wrt[1]: step}).grads[case.first]
+        columns.append(((moved - still) / h).ravel())
+    want = np.stack(columns, axis=-1)
+    size = np.full_like(want, np.abs(want).max())
+    bound = compare.bound(case.loss, case.options).gradient
+    check(hessian[: at.size, at.size :], want, size, bound)
+    check(hessian[at.size :, : at.size].T, want, size, bound)
+
+
 def _mapped(harness: Harness, transform: Callable[..., Any], case: Case) -> None:
     """A batch of calls at once, each with its own value and gradient."""
     dtype = case.dtypes[0]
@@ -352,43 +400,43 @@ def _at_zero(case: Case) -> Case:
     return Case(f"{case.name} at zero", case.loss, arrays, case.options, case.wrt)
 
 
-TRANSFORMED = {
-    "jvp": (
+TRANSFORMED: list[tuple[str, Callable[..., None], list[Case]]] = [
+    (
+        "jvp",
         _forward_mode,
-        [
-            *_named(
-                "softmax index everything",
-                "softmax dense everything",
-                "softmax focal index 2.0 scale 10",
-                "kl 2.5 scale 10",
-                "sigmoid everything",
-                "sigmoid focal alpha (7,) soft",
-                "binary uniform soft 0.2",
-                "huber 0.1 scale 1",
-                "logsumexp axis",
-                "log_softmax axis",
-            )
-        ],
+        _named(
+            "softmax index everything",
+            "softmax dense everything",
+            "softmax focal index 2.0 scale 10",
+            "kl 2.5 scale 10",
+            "sigmoid everything",
+            "sigmoid focal alpha (7,) soft",
+            "binary uniform soft 0.2",
+            "huber 0.1 scale 1",
+            "logsumexp axis",
+            "log_softmax axis",
+        ),
     ),
-    "hessian": (
+    (
+        "hessian",
         _second_order,
         [*_small(), *(_at_zero(c) for c in _small()[::3] if c.first == "logits")],
     ),
-    "vmap": (
+    ("hessian", _mixed, _with_zeros()),
+    (
+        "vmap",
         _mapped,
-        [
-            *_named(
-                "softmax index everything",
-                "softmax dense everything",
-                "softmax ignore 5",
-                "softmax focal index 2.0 scale 10",
-                "sigmoid everything",
-                "binary uniform soft 0.2",
-                "huber 0.1 scale 1",
-            )
-        ],
+        _named(
+            "softmax index everything",
+            "softmax dense everything",
+            "softmax ignore 5",
+            "softmax focal index 2.0 scale 10",
+            "sigmoid everything",
+            "binary uniform soft 0.2",
+            "huber 0.1 scale 1",
+        ),
     ),
-}
+]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -396,11 +444,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "moved" in metafunc.fixturenames:
         name = str(metafunc.config.getoption("--backends"))
         has = () if name == "none" else load_harness(name).transforms
-        pairs = [(how, case) for how in has for case in TRANSFORMED[how][1]]
-        metafunc.parametrize("moved", pairs, ids=lambda pair: f"{pair[0]}-{pair[1]}")
+        rows = [
+            (how, body, case) for how, body, cases in TRANSFORMED if how in has for case in cases
+        ]
+        metafunc.parametrize("moved", rows, ids=lambda row: f"{row[0]}-{row[2]}")
 
 
-def test_transforms(harness: Harness, moved: tuple[str, Case]) -> None:
+def test_transforms(harness: Harness, moved: tuple[str, Callable[..., None], Case]) -> None:
     """Forward mode, second order and maps, as far as the framework has them."""
-    how, case = moved
-    TRANSFORMED[how][0](harness, harness.transforms[how], case)
+    how, body, case = moved
+    body(harness, harness.transforms[how], case)

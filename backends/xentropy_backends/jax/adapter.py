@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.core
 import jax.custom_derivatives
+import jax.experimental
 import jax.numpy as jnp
 import numpy as np
 
@@ -30,12 +31,17 @@ def _pow(x: Any, y: Any, /) -> Any:
     return jnp.power(x, jnp.asarray(y, dtype=x.dtype))
 
 
+# Without x64 too there is a float64 inside; it was in jax.experimental before JAX 0.8.
+_x64: Any = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
+
+
 def _sum(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
-    # In float64 where there is one. Splitting off exact leading parts, as elsewhere, is not safe
-    # here: XLA contracts the product that a term is into a fused multiply-add, kernel by kernel.
-    if x.dtype == jnp.float32 and jax.dtypes.canonicalize_dtype(np.float64) == np.float64:
-        wide = jnp.sum(x, axis=axis, keepdims=keepdims, dtype=jnp.float64)
-        return wide.astype(jnp.float32)
+    # Float32 in float64. Splitting off exact leading parts, as elsewhere, is not safe here: XLA
+    # contracts the product that a term is into a fused multiply-add, kernel by kernel.
+    if x.dtype == jnp.float32:
+        with _x64(True):
+            wide = jnp.sum(x, axis=axis, keepdims=keepdims, dtype=jnp.float64)
+            return wide.astype(jnp.float32)
     return jnp.sum(x, axis=axis, keepdims=keepdims)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from xentropy.testing.harness import Harness, Run
 
 __all__ = ["harness"]
 
-jax.config.update("jax_enable_x64", True)
+# Float64 where the environment does not say otherwise.
+jax.config.update("jax_enable_x64", os.environ.get("JAX_ENABLE_X64", "1") != "0")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -22,6 +25,7 @@ def _jvp(f: Run, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
 
 class _JAX(Harness):
     modes: ClassVar = {"eager": lambda f: f, "jit": jax.jit}
+    float64 = bool(jax.config.jax_enable_x64)
     transforms: ClassVar = {
         "jvp": _jvp,
         "hessian": lambda f, x: jax.hessian(f)(x),
@@ -29,7 +33,11 @@ class _JAX(Harness):
     }
 
     def array(self, x: Any) -> Any:
-        return jnp.asarray(x)
+        array = jnp.asarray(x)
+        if array.dtype != x.dtype == np.float64:
+            msg = "jax_enable_x64 is off"
+            raise TypeError(msg)
+        return array
 
     def gradient(
         self, f: Run, primals: tuple[Any, ...], argnums: tuple[int, ...]

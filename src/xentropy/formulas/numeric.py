@@ -32,9 +32,8 @@ def times(xp: Namespace, factor: Any, x: Any) -> Any:
 
 
 def over(xp: Namespace, a: Any, b: Any) -> Any:
-    """``a / b`` with ``0 / 0 = 0``."""
-    nothing = a == 0
-    return xp.where(nothing, 0.0, a / xp.where(nothing, 1.0, b))
+    """``a / b`` with ``0 / 0 = 0``; otherwise a numerator of 0 keeps its derivative."""
+    return a / xp.where((a == 0) & ((b == 0) | ~xp.isfinite(b)), 1.0, b)
 
 
 def slope(xp: Namespace, factor: Any, x: Any) -> Any:

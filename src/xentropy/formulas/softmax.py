@@ -207,7 +207,10 @@ def _divergence_partials(
     if "x" in wrt:
         found["x"] = _product(temperature, _gradient(xp, rows, t, axis))
     if "t" in wrt:
-        each = xp.where(t == 0, 0.0, xp.log(t) + rows.surprise + 1.0)
+        # 0 at a label of 0, where it is infinite; its derivative by the logits is not.
+        zero = rows.surprise - xp.stop_gradient(rows.surprise)
+        each = xp.log(xp.where(t == 0, 1.0, t)) + rows.surprise + 1.0
+        each = xp.where(t == 0, xp.where(xp.isfinite(zero), zero, 0.0), each)
         found["t"] = each if temperature is None else temperature * temperature * each
     return found
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from xentropy._types import Namespace
 
 from .formula import Formula, Role, along
+from .numeric import times
 
 __all__ = ["weighted"]
 
@@ -43,51 +44,65 @@ def weighted(
     def inner_name(name: str) -> str:
         return rename.get(name, name)
 
-    def prepare(xp: Namespace, arrays: dict[str, Any], active: Any) -> dict[str, Any]:
-        """Rename, hide what is left out, and turn indices into one-hot rows."""
+    def prepare(
+        xp: Namespace, sample_weight: Any, keep: Any, arrays: dict[str, Any]
+    ) -> tuple[dict[str, Any], Any]:
+        """Rename, hide what is left out, turn indices into one-hot rows; and what is not hidden."""
         arrays = {inner_name(name): x for name, x in arrays.items()}
+        active = keep
+        if sample_weight is not None:
+            # A weight of 0 hides only what holds no number: the others keep their derivatives by
+            # it, of any order.
+            shown = (sample_weight != 0) | _usable(xp, reduces, index, **arrays)
+            active = shown if keep is None else keep & shown
         if active is not None:
             # One half is inside the domain of logits and of probabilities.
             arrays["x"] = xp.where(active, arrays["x"], 0.5)
             arrays["t"] = xp.where(active, arrays["t"], 0)
         if index:
             arrays |= _one_hot(xp, **arrays)
-        return arrays
+        return arrays, active
 
     def weighted_value(xp: Namespace, *, sample_weight: Any, keep: Any, **arrays: Any) -> Any:
-        active = _active(sample_weight, keep)
-        losses = value(xp, **prepare(xp, arrays, active))
-        return _scale(xp, losses, sample_weight, active)
+        arrays, active = prepare(xp, sample_weight, keep, arrays)
+        return _scale(xp, value(xp, **arrays), sample_weight, active)
 
     def weighted_partials(
         xp: Namespace, wrt: tuple[str, ...], *, sample_weight: Any, keep: Any, **arrays: Any
     ) -> Mapping[str, Any]:
-        active = _active(sample_weight, keep)
+        arrays, active = prepare(xp, sample_weight, keep, arrays)
         outer = tuple(name for name in wrt if name != "sample_weight")
         result: dict[str, Any] = {}
         if outer:
-            inner = tuple(map(inner_name, outer))
-            found = partials(xp, inner, **prepare(xp, arrays, active))
+            found = partials(xp, tuple(map(inner_name, outer)), **arrays)
             for name in outer:
                 result[name] = _scale(xp, found[inner_name(name)], sample_weight, active)
         if "sample_weight" in wrt:
-            losses = value(xp, **prepare(xp, arrays, keep))
-            hidden = (sample_weight == 0) & ~xp.isfinite(losses)
-            result["sample_weight"] = _scale(xp, xp.where(hidden, 0.0, losses), None, keep)
+            losses = value(xp, **arrays)
+            dropped = (sample_weight == 0) & ~xp.isfinite(losses)
+            result["sample_weight"] = _scale(xp, xp.where(dropped, 0.0, losses), None, active)
         return result
 
     return Formula(name, roles, reduces, weighted_value, weighted_partials)
 
 
-def _active(sample_weight: Any, keep: Any) -> Any:
-    if sample_weight is None:
-        return keep
-    return sample_weight != 0 if keep is None else keep & (sample_weight != 0)
+def _usable(
+    xp: Namespace, reduces: str, index: bool, *, x: Any, t: Any, axis: int | None = None, **_: Any
+) -> Any:
+    """Whether the loss and its derivatives are numbers, as far as the inputs tell."""
+    if reduces == "none":
+        return xp.isfinite(x) & xp.isfinite(t)
+    assert axis is not None
+    usable = xp.isfinite(xp.max(x, axis=axis, keepdims=True))
+    if index:
+        return usable & (t >= 0) & (t < xp.size(x, axis))
+    largest = xp.max(xp.abs(t), axis=axis, keepdims=True) if t.ndim else t
+    return usable & xp.isfinite(largest)
 
 
 def _scale(xp: Namespace, x: Any, sample_weight: Any, active: Any) -> Any:
     if sample_weight is not None:
-        x = sample_weight * x
+        x = times(xp, sample_weight, x)
     return x if active is None else xp.where(active, x, 0.0)
 
 
