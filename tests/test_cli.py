@@ -15,59 +15,27 @@ import numpy as np
 import pytest
 
 import xentropy
+from tests.command import (
+    BAD_INPUT,
+    BEYOND,
+    BLOCK,
+    BLOCKED,
+    FAULT,
+    PASSED,
+    example,
+    parity,
+    save,
+    ulps_off,
+)
 from xentropy.parity import frameworks, processes
 from xentropy.parity.cases import LOSSES
 from xentropy.parity.commands import run
 from xentropy.parity.report import data
 
-PASSED, BEYOND, BAD_INPUT = 0, 1, 2
-BLOCKED = ("jax", "jaxlib", "ml_dtypes", "optax", "scipy", "sklearn", "tensorflow", "torch")
-BLOCK = f"""
-import sys
-class Nothing:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {BLOCKED!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Nothing())
-"""
-FAULT = """
-import sys
-import numpy as np
-from xentropy.parity import worker
-ours = worker._Call.ours
-def off(self, mode):
-    found = ours(self, mode)
-    found[{what!r}] = found[{what!r}] * np.float32(1 + {ulps} * 2.0**-23)
-    return found
-worker._Call.ours = off
-worker.main(sys.argv[1:])
-"""
-
-
-class Ran(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-def parity(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Ran:
-    status = run(["parity", *map(str, arguments)])
-    out, err = capsys.readouterr()
-    return Ran(status, str(out), str(err))
-
-
-def save(folder: Path, **arrays: Any) -> dict[str, Path]:
-    paths = {}
-    for name, array in arrays.items():
-        paths[name] = folder / f"{name}.npy"
-        np.save(paths[name], np.asarray(array))
-    return paths
-
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
-    logits = np.array([[2, 0.5, 6], [0.1, 0, 3]], np.float32)
-    return save(tmp_path, logits=logits, labels=[2, 1], wrong=[2, 3], three=[0, 1, 2])
+    return example(tmp_path)
 
 
 class Quick(NamedTuple):
@@ -151,7 +119,7 @@ def test_json_holds_everything_under_stable_keys(quick: Quick) -> None:
         "passed",
         "shape",
     ]
-    assert sorted(result["errors"]["value"]) == ["count", "max", "median", "worst"]
+    assert sorted(result["errors"]["value"]) == ["count", "finite", "max", "median", "worst"]
 
 
 class _Page(HTMLParser):
@@ -226,7 +194,7 @@ def test_a_planted_fault_is_seen_in_every_loss(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    code = FAULT.format(what=what, ulps=ulps)
+    code = FAULT.format(what=what, change=ulps_off(ulps))
     monkeypatch.setattr(processes, "command", lambda *args: [sys.executable, "-c", code, *args])
     out = tmp_path / "all.json"
     ran = parity(capsys, "--quick", "--backends", "numpy", "--dtype", "float32", "--json", out)
@@ -238,7 +206,7 @@ def test_a_planted_fault_is_seen_in_every_loss(
 def test_a_fault_of_a_few_ulp_is_named(
     files: dict[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = FAULT.format(what="value", ulps=6)
+    code = FAULT.format(what="value", change=ulps_off(6))
     monkeypatch.setattr(processes, "command", lambda *args: [sys.executable, "-c", code, *args])
     ran = parity(
         capsys, "--backends", "numpy", "--logits", files["logits"], "--labels", files["labels"]
@@ -265,6 +233,10 @@ def test_a_process_that_dies_hides_no_other(
     assert "array_api_strict: the process ended early, signal SIGABRT" in ran.out
     assert "  numpy               f32" in ran.out
     assert ran.out.rstrip().endswith("all within their bounds; ended early: array_api_strict")
+    alone = ("--backends", "array_api_strict", "--logits", files["logits"])
+    ran = parity(capsys, *alone, "--labels", files["labels"])
+    assert ran.status == BEYOND
+    assert ran.out.rstrip().endswith("nothing compared; ended early: array_api_strict")
 
 
 def test_the_users_own_arrays(
@@ -282,117 +254,83 @@ def test_the_users_own_arrays(
     assert ran.out.count("f64") == 2
 
 
-MESSAGES = {
-    "missing": (
-        ("--logits", "gone.npy"),
-        "--logits: no such file: gone.npy",
-    ),
-    "no npy": (
-        ("--logits", "text.npy"),
-        "--logits: text.npy is not an .npy file",
-    ),
-    "objects": (
-        ("--logits", "objects.npy"),
-        "--logits: objects.npy cannot be read: it holds Python objects",
-    ),
-    "no labels": (
-        ("--logits", "logits.npy"),
-        "--labels: softmax_cross_entropy needs them",
-    ),
-    "labels too many": (
-        ("--logits", "logits.npy", "--labels", "labels.npy", "--loss", "logsumexp"),
-        "--labels: logsumexp takes none",
-    ),
-    "loss": (
-        ("--logits", "logits.npy", "--loss", "xent"),
-        f"--loss: no loss is called 'xent'; there are {', '.join(LOSSES)}",
-    ),
-    "option": (
-        ("--logits", "logits.npy", "--loss", "logsumexp", "--option", "gamma=2"),
-        "--option: logsumexp has no option 'gamma'; it has axis, where, keepdims",
-    ),
-    "option form": (
-        ("--logits", "logits.npy", "--loss", "logsumexp", "--option", "axis"),
-        "--option: 'axis' is not NAME=VALUE",
-    ),
-    "option value": (
-        ("--logits", "logits.npy", "--loss", "logsumexp", "--option", "axis=first"),
-        "--option axis: 'first' is not a number, true, false, none or @FILE.npy",
-    ),
-    "option file": (
-        ("--logits", "logits.npy", "--loss", "logsumexp", "--option", "where=@gone.npy"),
-        "--option where: no such file: gone.npy",
-    ),
-    "option alone": (
-        ("--option", "gamma=2"),
-        "--option needs --logits",
-    ),
-    "backend": (
-        ("--backends", "caffe"),
-        f"--backends: no backend is called 'caffe'; there are {', '.join(frameworks.KNOWN)}",
-    ),
-    "dtype": (
-        ("--dtype", "float8"),
-        "--dtype: no dtype is called 'float8'; there are float64, float32, float16, bfloat16",
-    ),
-    "markers": (
-        ("--markdown", "text.npy"),
-        f"--markdown: text.npy has no {data.BEGIN} and {data.END}",
-    ),
-    "folder": (
-        ("--json", "gone/all.json"),
-        "--json: gone/all.json cannot be written: no such directory, or it is one",
-    ),
-}
+NAN = np.full((2, 3), np.nan, np.float32)
+HALF = np.where(np.arange(2)[:, None] == 0, NAN, np.float32(0.5))
 
 
-@pytest.mark.parametrize("name", MESSAGES)
-def test_bad_input_gets_one_line(
-    name: str,
+@pytest.mark.parametrize("large", [False, True])
+def test_nan_throughout_is_nothing_to_compare(
+    large: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = 2000 if large else 1
+    paths = save(tmp_path, x=np.tile(NAN, (rows, 1)), t=np.tile([2, 1], rows))
+    given = ("--backends", "numpy", "--logits", paths["x"], "--labels", paths["t"])
+    line = "xentropy: nothing to compare: every true loss and gradient is NaN\n"
+    assert parity(capsys, *given) == (BAD_INPUT, "", line)
+
+
+def test_a_framework_that_is_wrong_where_all_is_nan_is_beyond(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = FAULT.format(what="value", change="np.zeros_like(x)")
+    monkeypatch.setattr(processes, "command", lambda *args: [sys.executable, "-c", code, *args])
+    paths = save(tmp_path, x=NAN, t=[2, 1])
+    given = ("--backends", "numpy", "--logits", paths["x"], "--labels", paths["t"])
+    ran = parity(capsys, *given)
+    assert ran.status == BEYOND
+    assert "value inf ulp > 4 at [0]: got 0, true nan" in ran.out
+
+
+def test_what_is_not_finite_in_part_is_noted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = save(tmp_path, x=HALF, t=[2, 1])
+    numpy, out, html = ("--backends", "numpy"), tmp_path / "all.json", tmp_path / "page.html"
+    given = ("--logits", paths["x"], "--labels", paths["t"], "--json", out, "--html", html)
+    ran = parity(capsys, *numpy, *given)
+    note = "* 4 NaN of 8 true numbers: compared by place and sign"
+    assert ran.status == PASSED
+    assert re.search(r"^  numpy +f32\* +\d", ran.out, re.MULTILINE)
+    assert note in ran.out.splitlines()
+    content = json.loads(out.read_text(encoding="utf-8"))
+    assert content["notes"] == [note]
+    assert content["results"][0]["errors"]["value"]["finite"] == 1
+    text = html.read_text(encoding="utf-8")
+    assert note in text
+    assert "<td>float32*</td>" in text
+    flipped = save(tmp_path, p=[[0.0, 1.0]], y=[[1, 0]])
+    loss = ("--loss", "binary_cross_entropy", "--logits", flipped["p"], "--labels", flipped["y"])
+    ran = parity(capsys, *numpy, *loss)
+    assert ran.status == PASSED
+    assert re.search(r"^  numpy +f64\*( +-){8}$", ran.out, re.MULTILINE)
+    assert "* 4 infinite of 4 true numbers: compared by place and sign\n" in ran.out
+
+
+def test_an_empty_batch_has_a_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = save(tmp_path, x=np.zeros((0, 3)), t=np.zeros(0, int))
+    given = ("--backends", "numpy", "--logits", paths["x"], "--labels", paths["t"])
+    ran = parity(capsys, *given, "--option", "reduction=mean")
+    assert ran.status == PASSED
+    assert re.search(r"^  numpy +f64 +0 +0 ", ran.out, re.MULTILINE)
+    assert ran.out.endswith("s: all within their bounds\n")
+
+
+def test_what_is_left_out_is_told(
     files: dict[str, Path],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("text.npy").write_text("1 2 3", encoding="utf-8")
-    np.save("objects.npy", np.array([None]))
-    arguments, line = MESSAGES[name]
-    assert parity(capsys, *arguments) == (BAD_INPUT, "", f"xentropy: {line}\n")
-
-
-def no_fit(*arguments: Any, loss: str = "sparse_softmax_cross_entropy", **options: Any) -> str:
-    """The first line of what the library says about a call."""
-    with pytest.raises(xentropy.XentropyError) as caught:
-        getattr(xentropy, loss)(*arguments, **options)
-    return str(caught.value).splitlines()[0]
-
-
-@pytest.mark.parametrize(
-    ("labels", "options"),
-    [
-        ("three.npy", {"loss": "cross_entropy"}),
-        ("wrong.npy", {}),
-        ("labels.npy", {"label_smoothing": 2}),
-        ("labels.npy", {"loss": "huber"}),
-    ],
-    ids=["shape", "range", "option", "rank"],
-)
-def test_what_does_not_fit_is_said_in_the_words_of_the_library(
-    labels: str,
-    options: dict[str, Any],
-    files: dict[str, Path],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    line = no_fit(np.load("logits.npy"), np.load(labels), **options)
-    flags = ["--loss", options["loss"]] if "loss" in options else []
-    for name, value in options.items():
-        flags += ["--option", f"{name}={value}"] if name != "loss" else []
-    ran = parity(capsys, "--logits", "logits.npy", "--labels", labels, *flags)
-    assert ran == (BAD_INPUT, "", f"{line}\n")
+    code = BLOCK.replace(repr(BLOCKED), "('ml_dtypes',)") + FAULT.format(what="value", change="x")
+    monkeypatch.setattr(processes, "command", lambda *args: [sys.executable, "-c", code, *args])
+    given = ("--backends", "numpy", "--logits", files["logits"], "--labels", files["labels"])
+    why = "bfloat16 on numpy: ml_dtypes is not installed"
+    line = f"xentropy: nothing to compare: {why}\n"
+    assert parity(capsys, *given, "--dtype", "bfloat16") == (BAD_INPUT, "", line)
+    ran = parity(capsys, *given, "--dtype", "bfloat16,float32")
+    assert ran.status == PASSED
+    assert f"left out, {why}" in ran.out.splitlines()
+    assert "\n1 comparison, 1 framework, " in ran.out
 
 
 def test_a_named_framework_that_is_missing_is_bad_input(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import xentropy
-from tests.third_party import tiny, tiny_adapter
+from tests.third_party import agreement, tiny, tiny_adapter
 from xentropy import dispatch
 from xentropy.testing import Harness
 
@@ -122,9 +122,17 @@ def test_every_installed_backend_can_be_loaded_by_name(harness: Harness) -> None
 
 
 def test_registering_is_enough_for_all_losses(other: Any) -> None:
-    from tests.third_party.agreement import check_all_losses
+    assert agreement.check_all_losses() | MEANS == LOSSES
 
-    assert check_all_losses() | MEANS == LOSSES
+
+def test_lists_and_numpy_arrays_follow_a_third_party(other: Any) -> None:
+    agreement.check_weak_arguments()
+
+
+def test_a_third_party_is_told_of_a_wrong_label(other: Any) -> None:
+    x = other(np.zeros((2, 3)))
+    with pytest.raises(xentropy.LabelError, match=r"labels\[1\] is 3"):
+        xentropy.sparse_softmax_cross_entropy(x, other(np.array([0, 3])))
 
 
 def test_a_registered_backend_can_be_replaced(other: Any) -> None:
@@ -148,16 +156,24 @@ def test_nothing_but_a_backend_can_be_registered() -> None:
 # The framework first: an adapter is loaded on the first array, not before.
 BY_ENTRY_POINT = """
 import sys
+import numpy as np
 import xentropy
 from tests.third_party import tiny
 
 assert "tests.third_party.tiny_adapter" not in sys.modules
 assert type(xentropy.squared_error(tiny.Array([1.0]), 0.0)) is tiny.Array
 assert "tests.third_party.tiny_adapter" in sys.modules
+assert type(xentropy.squared_error(np.ones(1), 0.0)) is np.ndarray
 
 from tests.third_party.agreement import check_all_losses
 
 print(*sorted(check_all_losses()))
+
+# What a program registers goes before what is installed.
+installed = xentropy.backend_of(tiny.Array([1.0]))
+second = type(installed)(installed.name, installed.xp)
+xentropy.register_backend(tiny.__name__, second)
+assert xentropy.backend_of(tiny.Array([1.0])) is second
 """
 
 
@@ -174,12 +190,16 @@ def run(script: str, *paths: Path) -> subprocess.CompletedProcess[str]:
 
 
 def install(folder: Path) -> None:
-    """Put a distribution on a path that announces the third party's adapter."""
+    """Put a distribution on a path that announces the third party's adapter.
+
+    It announces one more, of a framework that is not there: to load it would be an error.
+    """
     info = folder / "tiny-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
         f"[xentropy.backends]\n{tiny.__name__} = {tiny_adapter.__name__}:backend\n"
+        "no_framework = no_adapter:backend\n"
     )
 
 

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 import xentropy
-from xentropy.parity import bulk, oracle, selection
+from xentropy.parity import bulk, oracle, selection, worker
 from xentropy.parity.cases import LOSSES, Case, by_class, flatten, take
 from xentropy.parity.exchange import read_cases, write_cases
 from xentropy.parity.judge import judge
 from xentropy.parity.report.rows import number
 from xentropy.parity.truth import Truths
+from xentropy.testing import Harness
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(4, 3, 5)) * 3
@@ -38,6 +39,8 @@ SHAPED = {
     "matrix": Case("a", "log_softmax", X, None, {"axis": 0, "where": X > -2}),
     "sigmoid": Case("a", "sigmoid_cross_entropy", X, SOFT[:, :1], {"pos_weight": np.arange(5.0)}),
     "plain": Case("a", "huber", X, SOFT, {"sample_weight": np.array(2.0), "where": X > 0}),
+    "number": Case("a", "huber", np.array(3.0), np.array(0.5)),
+    "row": Case("a", "sparse_softmax_cross_entropy", X[0, 0], INDEX[0, 0]),
 }
 
 
@@ -86,6 +89,12 @@ def test_inputs_are_rounded_as_stored(dtype: str) -> None:
     np.testing.assert_array_equal(rounded.astype(np.float32), stored)
 
 
+def test_labels_beyond_the_result_dtype_become_infinite() -> None:
+    large = np.array([1e300, -1e300, 1e-300])
+    labels = Case("a", "squared_error", np.zeros(3), large).cast("float32").labels
+    np.testing.assert_array_equal(labels, np.array([np.inf, -np.inf, 0], np.float32))
+
+
 @pytest.mark.parametrize("name", SHAPED)
 def test_rows_have_the_truth_of_the_whole(name: str) -> None:
     case, flat = SHAPED[name], flatten(SHAPED[name])
@@ -102,9 +111,10 @@ def test_rows_have_the_truth_of_the_whole(name: str) -> None:
         value = np.moveaxis(value, axis, -1) if case.loss == "log_softmax" else value
     np.testing.assert_array_equal(rows.value.reshape(-1), value.reshape(-1))
     np.testing.assert_array_equal(rows.grads[case.first].reshape(-1), gradient.reshape(-1))
-    some = take(flat, np.array([1, 3]))
+    chosen = np.arange(len(flat.prediction))[-2:]
+    some = take(flat, chosen)
     few = oracle.evaluate(case.loss, some.prediction, some.labels, dtype="float64", **some.options)
-    np.testing.assert_array_equal(few.value, rows.value[[1, 3]])
+    np.testing.assert_array_equal(few.value, rows.value[chosen])
 
 
 @pytest.mark.parametrize("name", SHAPED)
@@ -112,7 +122,7 @@ def test_what_numpy_computes_is_judged_in_any_layout(name: str) -> None:
     case = SHAPED[name]
     result = judge(Truths(case), case, "numpy", *numpy_record(case))
     assert result.failures == ()
-    assert result.errors["gradient"].each.size == case.prediction.size
+    assert result.errors["gradient"].count == case.prediction.size
 
 
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
@@ -124,6 +134,45 @@ def test_reduced_losses_are_judged(reduction: str, repeats: int) -> None:
     truths = Truths(case)
     assert truths.how.startswith("mpmath" if repeats == 1 else "longdouble, mpmath on")
     assert judge(truths, case, "numpy", *numpy_record(case)).failures == ()
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("shape", [(0, 5), (2, 0, 5)])
+def test_nothing_adds_up_to_zero(reduction: str, shape: tuple[int, ...]) -> None:
+    labels = np.zeros(shape[:-1], int)
+    for loss, t in (("sparse_softmax_cross_entropy", labels), ("huber", np.zeros(shape))):
+        case = Case("a", loss, np.zeros(shape), t, {"reduction": reduction})
+        record, arrays = numpy_record(case)
+        assert judge(Truths(case), case, "numpy", record, arrays).failures == ()
+        wrong = judge(Truths(case), case, "numpy", record, arrays | {"value": np.array(0.5)})
+        assert wrong.failures[0].startswith("value ")
+
+
+def test_what_is_not_finite_is_told_apart() -> None:
+    """One row of NaN, one with an infinite loss and a finite gradient, two ordinary ones."""
+    x, labels = X[:, 0].copy(), np.zeros(4, int)
+    x[0, 1], x[1, 0] = np.nan, -np.inf
+    case = Case("a", "sparse_softmax_cross_entropy", x, labels)
+    record, arrays = numpy_record(case)
+    result = judge(Truths(case), case, "numpy", record, arrays)
+    value, gradient = result.errors["value"], result.errors["gradient"]
+    assert result.failures == ()
+    assert (value.count, value.finite, value.nan, value.each.size) == (4, 2, 1, 2)
+    assert (gradient.count, gradient.finite, gradient.nan, gradient.each.size) == (20, 15, 5, 15)
+
+
+@pytest.mark.parametrize(
+    ("row", "got"), [(0, 0.0), (0, np.inf), (1, np.nan), (1, 1e30), (1, -np.inf), (2, np.nan)]
+)
+def test_what_is_not_finite_is_compared_by_place_and_sign(row: int, got: float) -> None:
+    x, labels = X[:, 0].copy(), np.zeros(4, int)
+    x[0, 1], x[1, 0] = np.nan, -np.inf
+    case = Case("a", "sparse_softmax_cross_entropy", x, labels)
+    record, arrays = numpy_record(case)
+    value = arrays["value"].copy()
+    value[row] = got
+    failures = judge(Truths(case), case, "numpy", record, arrays | {"value": value}).failures
+    assert [f.partition(":")[0] for f in failures] == [f"value inf ulp > 4 at [{row}]"]
 
 
 @pytest.mark.parametrize(
@@ -179,6 +228,16 @@ def test_what_is_wrong_is_said(change: str) -> None:
         arrays[what] = arrays[what] * (1 + 2.0**-49)
     failures = judge(Truths(case), case, "numpy", record, arrays).failures
     assert any(failure.startswith(text) for failure in failures), failures
+
+
+def test_an_array_that_a_framework_does_not_take_is_an_error_of_its_case() -> None:
+    class Picky(Harness):
+        def array(self, x: Any) -> Any:
+            msg = "no such dtype\nand more"
+            raise TypeError(msg)
+
+    (record,) = worker.runs(Picky("picky"), SHAPED["plain"], {})
+    assert record == {"mode": "eager", "arrays": {}, "error": "TypeError: no such dtype"}
 
 
 def test_cases_survive_the_way_to_a_worker(tmp_path: Path) -> None:

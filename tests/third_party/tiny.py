@@ -12,7 +12,10 @@ __all__ = ["Array", "lift", "unwrap"]
 
 
 def unwrap(x: Any) -> Any:
-    """Return the NumPy array inside, or whatever is not an array of this library."""
+    """Return the NumPy array inside, or what is no array; those of other libraries are refused."""
+    if isinstance(x, np.ndarray):
+        msg = "tiny knows no arrays but its own"
+        raise TypeError(msg)
     return x.values if isinstance(x, Array) else x
 
 
@@ -27,6 +30,8 @@ def lift(function: Callable[..., Any]) -> Callable[..., Any]:
 
 class Array:
     """Values, and arithmetic on them."""
+
+    __array_ufunc__ = None  # `NumPy array + Array` is for the class to refuse, not for NumPy
 
     def __init__(self, values: Any) -> None:
         self.values = np.asarray(values)

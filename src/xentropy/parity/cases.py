@@ -93,9 +93,10 @@ class Case:
 
 
 def _narrow(value: Any, dtype: str) -> Any:
-    return (
-        value.astype(dtype) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
-    )
+    if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+        return value
+    with np.errstate(over="ignore", under="ignore"):
+        return value.astype(dtype)
 
 
 def _rounded(x: Array, dtype: str) -> Array:

@@ -16,9 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import xentropy
 
-from . import comparison, frameworks, processes, selection, userdata
+from . import comparison, frameworks, outputs, processes, selection, userdata
 from .cases import DTYPES, Case
 from .report import data, terminal
+from .report.rows import not_finite
 from .userdata import BadInputError
 
 __all__ = ["run"]
@@ -75,23 +76,27 @@ def parity(
     """Compare value and gradient of the losses with the truth on every framework installed.
 
     Without --logits: the founding examples, scikit-learn's digits and a stress set. Exit status 1
-    where a bound is exceeded, 2 on bad input.
+    where a bound is exceeded, 2 on bad input or where there is nothing to compare.
     """
     console = Console(no_color=no_color or None, highlight=False)
-    chosen = _backends(_split(backends))
-    _check_outputs(json, html, markdown)
-    dtypes = _dtypes(_split(dtype))
-    losses = _split(loss)
+    chosen = _backends(_split("--backends", backends))
+    outputs.check(json, html, markdown)
+    dtypes = _dtypes(_split("--dtype", dtype))
+    losses = _split("--loss", loss)
     if logits is None:
         cases, notes = _standing(losses, dtypes, quick, labels, option)
     else:
         cases, notes = _yours(logits, labels, losses, option or [], dtypes, quick), []
     with _progress(cases, chosen, no_color) as tell:
         found = comparison.compare_all(cases, chosen, tell)
-    found.notes = notes + _absent(chosen, backends)
+    if found.passed and found.nothing:
+        msg = f"nothing to compare: {found.nothing}"
+        raise BadInputError(msg)
+    left_out = [f"left out, {line}" for line in found.left_out]
+    found.notes = not_finite(found) + notes + left_out + _absent(chosen, backends)
     terminal.parity_table(found, console)
     terminal.verdict(found, console)
-    _write(found, json, html, markdown)
+    outputs.write(found, shlex.join(["xentropy", *sys.argv[1:]]), json, html, markdown)
     raise typer.Exit(_PASSED if found.passed else _BEYOND)
 
 
@@ -124,8 +129,12 @@ def _line(
     return framework.name, version, devices, kernels
 
 
-def _split(given: Sequence[str] | None) -> tuple[str, ...]:
-    return tuple(part.strip() for text in given or () for part in text.split(",") if part.strip())
+def _split(flag: str, given: Sequence[str] | None) -> tuple[str, ...]:
+    parts = [part.strip() for text in given or () for part in text.split(",")]
+    if given and not any(parts):  # an empty variable of a shell shall not mean all there is
+        msg = f"{flag}: nothing is named"
+        raise BadInputError(msg)
+    return tuple(part for part in parts if part)
 
 
 def _backends(named: tuple[str, ...]) -> list[str]:
@@ -153,28 +162,6 @@ def _dtypes(named: tuple[str, ...]) -> tuple[str, ...]:
             msg = f"--dtype: no dtype is called {name!r}; there are {', '.join(DTYPES)}"
             raise BadInputError(msg)
     return named
-
-
-def _check_outputs(json: Path | None, html: Path | None, markdown: Path | None) -> None:
-    """Refuse before a long run what could not be written after it."""
-    for flag, path in (("--json", json), ("--html", html)):
-        if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-            msg = f"{flag}: {path} cannot be written: no such directory, or it is one"
-            raise BadInputError(msg)
-    if markdown is not None:
-        text = markdown.read_text(encoding="utf-8") if markdown.is_file() else None
-        if text is None:
-            msg = f"--markdown: no such file: {markdown}"
-            raise BadInputError(msg)
-        if not 0 <= text.find(data.BEGIN) < text.find(data.END):
-            msg = f"--markdown: {markdown} has no {data.BEGIN} and {data.END}"
-            raise BadInputError(msg)
-    if html is not None:
-        try:
-            from .report import page  # noqa: F401 - whether its extra is there
-        except ModuleNotFoundError as error:
-            msg = f"--html: {error.name} is not installed: pip install 'xentropy-losses[parity]'"
-            raise BadInputError(msg) from None
 
 
 def _standing(
@@ -228,20 +215,6 @@ def _progress(cases: list[Case], chosen: list[str], no_color: bool) -> Iterator[
             total = len(cases) + compiled * (modes.get(name, 1) - 1)
             tasks[name] = bar.add_task(name, total=total)
         yield lambda what: bar.advance(tasks[what])
-
-
-def _write(
-    found: comparison.Comparison, json: Path | None, html: Path | None, markdown: Path | None
-) -> None:
-    command = shlex.join(["xentropy", *sys.argv[1:]])
-    if json is not None:
-        data.write_json(json, found, command)
-    if html is not None:
-        from .report import page
-
-        page.write_html(html, found, command)
-    if markdown is not None:
-        data.write_markdown(markdown, found, command)
 
 
 def run(arguments: list[str]) -> int:

@@ -51,6 +51,21 @@ class Comparison:
         """Return whether every process ended well and every number is within its bound."""
         return not self.failed and not self.crashes and bool(self.results)
 
+    @property
+    def nothing(self) -> str:
+        """Return why there was nothing to compare; empty where there was something."""
+        errors = [e for result in self.results for e in result.errors.values()]
+        if any(e.nan < e.count for e in errors):
+            return ""
+        why = ["every true loss and gradient is NaN"] if errors else []
+        return "; ".join(why + self.left_out)
+
+    @property
+    def left_out(self) -> list[str]:
+        """Return what was not run, and why."""
+        lines = [f"{r.case.dtype} on {r.backend}: {r.left_out}" for r in self.results if r.left_out]
+        return list(dict.fromkeys(lines))
+
 
 def compare_all(
     cases: Sequence[Case], backends: Sequence[str], tell: Tell = lambda what: None

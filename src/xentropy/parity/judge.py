@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import compare
-from .cases import Case, result_shape
+from .cases import Case, by_class, result_shape
 from .truth import Part, Truths
 
 __all__ = ["Errors", "Result", "judge"]
@@ -21,9 +21,21 @@ Array: TypeAlias = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Errors:
-    """Errors in ulp of one quantity, element by element, and the worst of them."""
+    """Errors in ulp of one quantity, element by element, and the worst of them.
+
+    Attributes
+    ----------
+    each
+        Of the numbers whose truth is finite, and of the others where they are not what they should
+        be; NaN and infinities in their places would only make the median look better.
+    count, finite, nan
+        How many numbers there are, and of how many the truth is finite or NaN.
+    """
 
     each: Array
+    count: int = 0
+    finite: int = 0
+    nan: int = 0
     at: tuple[int, ...] = ()
     got: float = math.nan
     true: float = math.nan
@@ -71,24 +83,31 @@ class _Sums:
     def __init__(self, got: Array, gradient: bool, dtype: str, terms: float) -> None:
         self.got, self.gradient, self.dtype, self.terms = got, gradient, dtype, terms
         self.each: list[Array] = []
+        self.count = self.finite = self.nan = 0
         self.worst = Errors(np.zeros(0))
 
     def add(self, part: Part) -> None:
-        some = _rows(self.got, part, self.gradient)
         truth = part.gradient if self.gradient else part.value
         scale = part.gradient_scale if self.gradient else part.value_scale
+        whole = part.reduced and not self.gradient
+        rows = self.got.reshape(1 if whole else part.count, truth.shape[1])
+        some = rows if whole else rows[part.rows]
         errors = compare.ulp_errors(some, truth, scale, self.dtype, terms=self.terms)
-        self.each.append(errors.reshape(-1).astype(np.float32))
+        finite = np.asarray(np.abs(truth) < np.inf, dtype=bool)
+        self.each.append(errors[finite | (errors != 0)].astype(np.float32))
+        self.count += truth.size
+        self.finite += int(finite.sum())
+        self.nan += int((truth != truth).sum())
         if errors.size and (not self.worst.at or errors.max() > self.worst.largest):
             at = np.unravel_index(int(errors.argmax()), errors.shape)
-            row = int(np.arange(part.count)[part.rows][at[0]])
+            row = 0 if whole else int(np.arange(part.count)[part.rows][at[0]])
             place = (row, *(int(i) for i in at[1:] if errors.shape[1] > 1))
             largest = np.array([errors.max()])
-            self.worst = Errors(largest, place, float(some[at]), _float(truth[at]))
+            self.worst = Errors(largest, at=place, got=float(some[at]), true=_float(truth[at]))
 
     def result(self) -> Errors:
         each = np.concatenate(self.each) if self.each else np.zeros(0)
-        return replace(self.worst, each=each)
+        return replace(self.worst, each=each, count=self.count, finite=self.finite, nan=self.nan)
 
 
 def _terms(case: Case) -> float:
@@ -121,17 +140,11 @@ def _float(x: Any) -> float:
         return math.inf if x > 0 else -math.inf
 
 
-def _rows(got: Array, part: Part, gradient: bool) -> Array:
-    if part.reduced and not gradient:
-        return got.reshape(1, 1)
-    return np.asarray(got.reshape(part.count, -1)[part.rows])
-
-
 def _classes_last(case: Case, x: Array) -> Array:
     """Return a result of the shape of the predictions with the classes last."""
-    return (
-        np.moveaxis(x, case.options.get("axis", -1), -1) if x.shape == case.prediction.shape else x
-    )
+    if not by_class(case.loss) or x.shape != case.prediction.shape:
+        return x
+    return np.moveaxis(x, case.options.get("axis", -1), -1)
 
 
 def judge(

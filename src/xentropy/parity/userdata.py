@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,6 +21,9 @@ Array: TypeAlias = npt.NDArray[Any]
 _MAGIC = b"\x93NUMPY"
 _NOT_OPTIONS = ("denominator",)
 _REDUCTIONS = ("none", "sum", "mean")
+_WORDS = {"true": True, "false": False, "none": None}
+_FLOATS = ("float16", "float32", "float64")
+_FLOATS_TEXT = "float16 to float64"
 _MOST = 2**12
 
 
@@ -37,21 +39,25 @@ def check_loss(loss: str) -> None:
 
 
 def _read(flag: str, path: Path) -> Array:
-    if not path.is_file():
-        msg = f"{flag}: no such file: {path}"
-        raise BadInputError(msg)
-    with path.open("rb") as stream:
-        if stream.read(len(_MAGIC)) != _MAGIC:
-            msg = f"{flag}: {path} is not an .npy file"
+    try:
+        if not path.is_file():
+            what = "not a file" if path.exists() else "no such file"
+            msg = f"{flag}: {what}: {path}"
             raise BadInputError(msg)
-        stream.seek(0)
-        try:
+        with path.open("rb") as stream:
+            if stream.read(len(_MAGIC)) != _MAGIC:
+                msg = f"{flag}: {path} is not an .npy file"
+                raise BadInputError(msg)
+            stream.seek(0)
             array = np.lib.format.read_array(stream, allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            text = str(error)
-            why = "it holds Python objects" if "allow_pickle" in text else text.splitlines()[0]
-            msg = f"{flag}: {path} cannot be read: {why}"
-            raise BadInputError(msg) from None
+    except (ValueError, EOFError, OSError, MemoryError) as error:
+        text = str(getattr(error, "strerror", None) or error) or type(error).__name__
+        why = "it holds Python objects" if "allow_pickle" in text else text.splitlines()[0]
+        msg = f"{flag}: {path} cannot be read: {why}"
+        raise BadInputError(msg) from None
+    if array.dtype.kind not in "biu" and array.dtype.name not in _FLOATS:
+        msg = f"{flag}: {path} holds {array.dtype.name}, not bool, integers or {_FLOATS_TEXT}"
+        raise BadInputError(msg)
     # Of this machine's byte order: what `NumPy` alone can tell is not what is compared.
     return np.asarray(array, dtype=array.dtype.newbyteorder("="))
 
@@ -61,25 +67,27 @@ def _option(text: str) -> tuple[str, Any]:
     if not sign or not name:
         msg = f"--option: {text!r} is not NAME=VALUE"
         raise BadInputError(msg)
+    if name == "reduction":
+        return name, value
     if value.startswith("@"):
         return name, _read(f"--option {name}", Path(value[1:]))
-    try:
-        parsed = ast.literal_eval(
-            {"true": "True", "false": "False", "none": "None"}.get(value, value)
-        )
-    except (ValueError, SyntaxError):
-        parsed = value
-    if parsed is not None and not isinstance(parsed, (bool, int, float)) and name != "reduction":
-        msg = f"--option {name}: {value!r} is not a number, true, false, none or @FILE.npy"
-        raise BadInputError(msg)
-    return name, value if name == "reduction" else parsed
+    if value.lower() in _WORDS:
+        return name, _WORDS[value.lower()]
+    for kind in (int, float):
+        try:
+            return name, kind(value)
+        except ValueError:
+            continue
+    msg = f"--option {name}: {value!r} is not a number, true, false, none or @FILE.npy"
+    raise BadInputError(msg)
 
 
-def _options(loss: str, given: Sequence[str]) -> dict[str, Any]:
-    known = [name for name, p in parameters(loss).items() if p.kind == p.KEYWORD_ONLY]
-    known += ["pos_weight"] if loss == "weighted_sigmoid_cross_entropy" else []
-    known = [name for name in known if name not in _NOT_OPTIONS]
-    options = dict(_option(text) for text in given)
+def _check_options(loss: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options, checked by name, without those that are None as by default."""
+    known = {name: p for name, p in parameters(loss).items() if p.kind == p.KEYWORD_ONLY}
+    if loss == "weighted_sigmoid_cross_entropy":
+        known["pos_weight"] = parameters(loss)["pos_weight"]
+    known = {name: p for name, p in known.items() if name not in _NOT_OPTIONS}
     for name, value in options.items():
         if name not in known:
             msg = f"--option: {loss} has no option {name!r}; it has {', '.join(known)}"
@@ -87,15 +95,31 @@ def _options(loss: str, given: Sequence[str]) -> dict[str, Any]:
         if name == "reduction" and value not in _REDUCTIONS:
             msg = f"--option reduction: {value!r} is none of {', '.join(_REDUCTIONS)}"
             raise BadInputError(msg)
+        if isinstance(known[name].default, bool) and not isinstance(value, bool):
+            msg = f"--option {name}: neither true nor false"
+            raise BadInputError(msg)
     if loss == "weighted_sigmoid_cross_entropy" and "pos_weight" not in options:
         msg = f"{loss} needs --option pos_weight=NUMBER or pos_weight=@FILE.npy"
         raise BadInputError(msg)
-    return options
+    return {k: v for k, v in options.items() if v is not None or known[k].default is not None}
 
 
-def _usual_loss(logits: Array, labels: Array | None) -> str:
-    index = labels is not None and labels.dtype.kind in "iu" and labels.shape == logits.shape[:-1]
-    return "sparse_softmax_cross_entropy" if index else "softmax_cross_entropy"
+def _usual_loss(logits: Array, labels: Array | None, axis: Any) -> str:
+    """Return the loss that the shape of the labels is for; anything less plain is refused."""
+    shape = logits.shape
+    plain = isinstance(axis, int) and -len(shape) <= axis < len(shape)
+    if labels is None or not plain or labels.shape == shape:  # what is wrong, the loss will say
+        return "softmax_cross_entropy"
+    batch = tuple(np.delete(shape, axis).tolist())
+    if labels.dtype.kind in "iu" and labels.shape == batch:
+        return "sparse_softmax_cross_entropy"
+    fit = f"indices are integers of shape {batch}, distributions have shape {shape}"
+    msg = f"--labels: {_describe(labels)} for --logits {_describe(logits)}: {fit}"
+    raise BadInputError(msg)
+
+
+def _describe(array: Array) -> str:
+    return f"{array.dtype.name}[{', '.join(map(str, array.shape))}]"
 
 
 def case(
@@ -116,23 +140,18 @@ def case(
     """
     x = _read("--logits", logits)
     t = None if labels is None else _read("--labels", labels)
-    loss = loss or _usual_loss(x, t)
+    given = dict(_option(text) for text in options)
+    loss = loss or _usual_loss(x, t, given.get("axis", -1))
     check_loss(loss)
     if ("labels" in parameters(loss) or "targets" in parameters(loss)) != (t is not None):
         msg = f"--labels: {loss} " + ("takes none" if t is not None else "needs them")
         raise BadInputError(msg)
-    found = Case("yours", loss, x, t, _options(loss, options), x.dtype.name, compiled)
+    found = Case("yours", loss, x, t, _check_options(loss, given), x.dtype.name, compiled)
     if dtype is not None and x.dtype.kind == "f":
         found = found.cast(dtype)
     _try(found)
-    if reduced(found) and found.prediction.size > _MOST and not _in_bulk(loss):
-        msg = f"--option reduction: no oracle for a {loss} of this size; leave it out"
-        raise BadInputError(msg)
+    _check_size(found)
     return found
-
-
-def _in_bulk(loss: str) -> bool:
-    return bulk.supported() and loss.removeprefix("mean_") in bulk.LOSSES
 
 
 def _try(found: Case) -> None:
@@ -141,4 +160,21 @@ def _try(found: Case) -> None:
     try:
         getattr(xentropy, found.loss)(*arguments, **found.options)
     except xentropy.XentropyError as error:
-        raise BadInputError(str(error).splitlines()[0]) from None
+        rule, *lines = str(error).splitlines()
+        # What came, without where it lies: "  labels: int64[5] numpy cpu".
+        came = [line.strip().partition(" numpy")[0] for line in lines if line.startswith("  ")]
+        raise BadInputError("; ".join([rule.rstrip("."), *came])) from None
+
+
+def _check_size(found: Case) -> None:
+    size = found.prediction.size
+    if size == 0 and (not reduced(found) or found.prediction.shape[-1] == 0):
+        msg = f"nothing to compare: --logits {_describe(found.prediction)} holds no numbers"
+        raise BadInputError(msg)
+    if reduced(found) and size > _MOST and not _in_bulk(found.loss):
+        msg = f"--option reduction: no oracle for a {found.loss} of this size; leave it out"
+        raise BadInputError(msg)
+
+
+def _in_bulk(loss: str) -> bool:
+    return bulk.supported() and loss.removeprefix("mean_") in bulk.LOSSES

@@ -37,11 +37,10 @@ Function: TypeAlias = Callable[..., Any]
 def about(harness: Harness) -> dict[str, Any]:
     """Return the versions, the devices and the kernels of a framework."""
     backend = xentropy.backend_of(harness.array(np.zeros(1, np.float32)))
-    kernels = getattr(backend, "kernels", lambda: ["formulas"])
     return {
         "versions": backend.versions(),
         "devices": backend.devices(),
-        "kernels": list(kernels()),
+        "kernels": backend.kernels(),
     }
 
 
@@ -165,6 +164,9 @@ def runs(harness: Harness, case: Case, natives: Mapping[str, Function]) -> Itera
             call = _Call(harness, case)
         except ModuleNotFoundError as error:
             yield record | {"left_out": f"{error.name} is not installed"}
+            continue
+        except Exception as error:  # an array that the framework does not take
+            yield record | {"error": _line(error)}
             continue
         try:
             record["arrays"] = call.ours(mode)

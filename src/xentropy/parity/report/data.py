@@ -47,7 +47,8 @@ def _result(result: Result) -> dict[str, Any]:
     for name, e in result.errors.items():
         median = float(np.median(e.each)) if e.each.size else 0.0
         worst = {"at": e.at, "got": e.got, "true": e.true}
-        errors[name] = {"max": e.largest, "median": median, "count": e.each.size, "worst": worst}
+        counts = {"count": e.count, "finite": e.finite}
+        errors[name] = {"max": e.largest, "median": median, **counts, "worst": worst}
     return {
         "loss": result.case.loss,
         "case": result.case.name,

@@ -70,7 +70,7 @@ def _groups(table: list[Row]) -> list[tuple[str, list[dict[str, Any]]]]:
             cells += [(number(largest), kind), (number(median), kind.replace("over", ""))]
         line = {
             "framework": row.framework,
-            "dtype": row.dtype,
+            "dtype": row.dtype + "*" * row.partial,
             "cells": cells,
             "passed": row.passed,
         }

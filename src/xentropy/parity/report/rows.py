@@ -13,7 +13,7 @@ from xentropy.parity.cases import LOSSES
 from xentropy.parity.comparison import Comparison
 from xentropy.parity.judge import Result
 
-__all__ = ["QUANTITIES", "Row", "failure_lines", "number", "rows"]
+__all__ = ["QUANTITIES", "Row", "failure_lines", "not_finite", "number", "rows"]
 
 QUANTITIES = ("value", "native_value", "gradient", "native_gradient")
 _BACKENDS = ("numpy", "torch", "tensorflow", "jax")
@@ -22,7 +22,10 @@ _DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 @dataclass(frozen=True)
 class Row:
-    """Largest and median errors in ulp by quantity; None where there is nothing to compare with."""
+    """Largest and median errors in ulp by quantity; None where there is nothing to compare with.
+
+    `partial` says that the truth is NaN or infinite somewhere: no ulp count there.
+    """
 
     loss: str
     backend: str
@@ -32,6 +35,7 @@ class Row:
     errors: dict[str, tuple[float, float] | None]
     over: frozenset[str]  # the quantities beyond their bound
     passed: bool
+    partial: bool = False
 
     @property
     def framework(self) -> str:
@@ -69,12 +73,14 @@ def _row(key: tuple[str, str, str, str], results: list[Result]) -> Row:
     over = set()
     for name in QUANTITIES:
         each = [r.errors[name].each for r in results if name in r.errors]
-        errors[name] = compare.summary(np.concatenate(each)) if each else None
+        some = np.concatenate(each) if each else np.zeros(0)
+        errors[name] = compare.summary(some) if some.size else None
     for name in ("value", "gradient"):
         if any(not r.errors[name].largest <= r.bounds[name] for r in results if name in r.errors):
             over.add(name)
     passed = all(r.passed for r in results)
-    return Row(*key, len(results), errors, frozenset(over), passed)
+    partial = any(e.finite < e.count for r in results for e in r.errors.values())
+    return Row(*key, len(results), errors, frozenset(over), passed, partial)
 
 
 def number(x: float | None, absent: str = "-") -> str:
@@ -92,6 +98,18 @@ def number(x: float | None, absent: str = "-") -> str:
     if len(head) + 1 + len(str(int(exponent))) > 5:
         head, exponent = f"{x:.0e}".split("e")
     return f"{head}e{int(exponent)}"
+
+
+def not_finite(found: Comparison) -> list[str]:
+    """Return one line on the numbers whose truth is not finite, if there are any."""
+    first = {id(r.case): r for r in reversed(found.results) if r.errors}
+    each = [r.errors[k] for r in first.values() for k in ("value", "gradient") if k in r.errors]
+    count, nan = sum(e.count for e in each), sum(e.nan for e in each)
+    infinite = count - nan - sum(e.finite for e in each)
+    kinds = [f"{n} {kind}" for n, kind in ((nan, "NaN"), (infinite, "infinite")) if n]
+    if not kinds:
+        return []
+    return [f"* {' and '.join(kinds)} of {count} true numbers: compared by place and sign"]
 
 
 def failure_lines(found: Comparison) -> list[str]:

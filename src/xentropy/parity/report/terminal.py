@@ -36,7 +36,8 @@ def parity_table(found: Comparison, console: Console) -> None:
 
 def _line(row: Row) -> Text:
     name = f"  {row.framework} "
-    line = Text(f"{name:{_NAME - _DTYPE}}{_SHORT[row.dtype]:{_DTYPE}}")
+    dtype = _SHORT[row.dtype] + "*" * row.partial
+    line = Text(f"{name:{_NAME - _DTYPE}}{dtype:{_DTYPE}}")
     line.stylize("" if row.passed else "red")
     for quantity in QUANTITIES:
         largest, median = row.errors[quantity] or (None, None)
@@ -58,12 +59,18 @@ def verdict(found: Comparison, console: Console) -> None:
         console.print(f"[red]and {len(lines) - _MOST} more: --json FILE lists them all[/red]")
     native = "native: the framework's own op in the same unit, - where it has none."
     console.print(f"ulp of the result and of the gradient; {native}", style="dim", soft_wrap=True)
-    count, over = len(found.results), len(found.failed)
-    ending = f"{count} comparisons, {len(found.about)} frameworks, {found.seconds:.0f} s"
+    count, over = sum(not r.left_out for r in found.results), len(found.failed)
+    what = f"{_plural(count, 'comparison')}, {_plural(len(found.about), 'framework')}"
+    ending = f"{what}, {found.seconds:.0f} s"
     word = f"{over} beyond a bound" if over else "all within their bounds"
+    word = word if count else "nothing compared"
     died = f"; ended early: {', '.join(found.crashes)}" if found.crashes else ""
     style = "green" if found.passed else "bold red"
     console.print(f"{ending}: {word}{died}", style=style, soft_wrap=True)
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def backends_table(lines: list[tuple[str, str, str, str]], console: Console) -> None:
