@@ -153,6 +153,51 @@ def test_wrong_labels_are_refused(harness: Harness, loss: str, case: tuple[str, 
             f(x, harness.array(labels))
 
 
+BEYOND = [
+    # Python integers of which no integer dtype holds all, and where the first wrong one is.
+    ([3, 2**70, 4, 1], 1),
+    ([3, 0, -(2**70), 2**70], 2),
+    ([3, 2**64 - 1, -1, 1], 1),
+    ([3, 0, 4, 10**400], 3),
+]
+
+
+@pytest.mark.parametrize(("labels", "at"), BEYOND, ids=["wide", "two", "signs", "huge"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_integers_beyond_every_dtype(
+    harness: Harness, loss: str, labels: list[int], at: int
+) -> None:
+    """They are wrong labels like any other: refused by value, or left out."""
+    x, f = harness.array(X), getattr(xentropy, loss)
+    with pytest.raises(xentropy.LabelError, match=rf"labels\[{at}\] is {labels[at]}\b"):
+        f(x, labels)
+    with pytest.raises(xentropy.LabelError, match=rf"labels is {labels[at]}\."):
+        f(harness.array(X[0]), labels[at])
+    keep = [0 <= k < C for k in labels]
+    small = [k if kept else 0 for k, kept in zip(labels, keep, strict=True)]
+    want = harness.numpy(f(x, small, where=keep))
+    np.testing.assert_array_equal(harness.numpy(f(x, labels, where=keep)), want)
+    if keep.count(False) == 1:
+        value = harness.numpy(f(x, labels, ignore_index=labels[at]))
+        np.testing.assert_array_equal(value, want)
+        with pytest.raises(xentropy.LabelError):
+            f(x, labels, ignore_index=-1)
+
+
+def test_an_integer_beyond_every_dtype_is_nan_where_the_mask_is_mapped(harness: Harness) -> None:
+    vmap = harness.transforms.get("vmap")
+    if vmap is None:
+        pytest.skip("nothing to map with: `Harness.transforms` has no vmap")
+    keep = np.array([[True, True, True, True], [True, False, True, True]])
+    value = vmap(
+        lambda where: xentropy.sparse_softmax_cross_entropy(
+            harness.array(X), [3, 2**70, 4, 1], where=where
+        )
+    )(harness.array(keep))
+    np.testing.assert_array_equal(np.isnan(harness.numpy(value)), ~keep[::-1])
+    np.testing.assert_array_equal(harness.numpy(value)[:, 1], [np.nan, 0.0])
+
+
 @pytest.mark.parametrize("reduction", ["sum", "mean", "partial"])
 def test_wrong_labels_are_refused_before_a_reduction(harness: Harness, reduction: str) -> None:
     loss: Any = xentropy.cross_entropy

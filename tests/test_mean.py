@@ -66,6 +66,18 @@ def test_every_split_has_the_value_of_the_batch(
         close(harness, added.value(), whole, 2)
 
 
+@pytest.mark.parametrize("sizes", SPLITS)
+def test_parts_are_added_up_by_the_class_too(harness: Harness, sizes: tuple[int, ...]) -> None:
+    means = [loss(**part, reduction="partial") for part in parts(harness, sizes)]
+    want = total(means)
+    for given in (means, tuple(means), iter(means)):
+        added = Mean.sum(given)
+        assert type(added) is type(want)
+        close(harness, added.total, want.total, 0)
+        close(harness, added.weight, want.weight, 0)
+        close(harness, added.value(), want.value(), 0)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_fields_are_scalars_in_the_widest_float_and_the_value_has_the_result_dtype(
     harness: Harness, dtype: str
@@ -208,6 +220,13 @@ def test_it_adds_up_with_means_only(harness: Harness, other: Any) -> None:
         _ = other + mean
 
 
+@pytest.mark.parametrize("given", [[], (1.0, 2.0), ["a"], 3, None, "array"], ids=repr)
+def test_the_class_adds_up_means_only(harness: Harness, given: Any) -> None:
+    parts = harness.array(np.ones(2)) if given == "array" else given
+    with pytest.raises(xentropy.DTypeError):
+        Mean.sum(parts)
+
+
 def test_one_made_by_hand_has_the_dtype_of_its_fields(harness: Harness) -> None:
     for dtype in ("float32", "float64"):
         mean = Mean(*(harness.array(np.array(x, dtype)) for x in (3.0, 2.0)))
@@ -276,3 +295,6 @@ def test_of_stacked_fields_the_value_is_that_of_each_part(harness: Harness) -> N
     stacked = Mean(*(harness.array(np.array(x)) for x in ([3.0, 0.0, 1.0], [2.0, 0.0, 0.0])))
     np.testing.assert_array_equal(harness.numpy(stacked.value()), [1.5, 0.0, np.inf])
     assert harness.numpy(stacked.sum().value()) == 2.0
+    both = Mean.sum([stacked, stacked])
+    assert harness.numpy(both.weight) == 4.0
+    assert harness.numpy(both.value()) == 2.0

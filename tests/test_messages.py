@@ -398,6 +398,26 @@ Hint: pass where != 0.""",
     ),
     Case(
         DTypeError,
+        lambda a: sparse(a(2, 3), [True, 2**70]),
+        """xentropy.sparse_softmax_cross_entropy: `labels` must be integers, the index of a class each.
+  logits: <float32[2, 3]>
+  labels: list of length 2
+Hint: cast class indices to an integer dtype; distributions have the rank of the predictions.""",
+    ),
+    Case(
+        DTypeError,
+        lambda a: sparse(a(2, 3), ["a", 2**70]),
+        """xentropy.sparse_softmax_cross_entropy: `labels` must hold real numbers.
+  labels: list of length 2""",
+    ),
+    Case(
+        DTypeError,
+        lambda a: sparse(a(2, 3), np.array([0, 2**70], dtype=object)),
+        """xentropy.sparse_softmax_cross_entropy: `labels` must hold real numbers.
+  labels: object[2] numpy cpu""",
+    ),
+    Case(
+        DTypeError,
         lambda a: sparse(a(2, 3), np.array(["a", "b"])),
         """xentropy.sparse_softmax_cross_entropy: `labels` must hold real numbers.
   labels: str32[2] numpy cpu""",
@@ -452,9 +472,20 @@ Hint: pass labels.to_numpy().""",
     Case(
         DTypeError,
         lambda a: losses.squared_error(a(3), 1j),
-        """xentropy.squared_error: `targets` is of a type that no backend knows.
-  targets: 1j
-Hint: pass an array of one of: FAMILIES.""",
+        """xentropy.squared_error: `targets` must be real.
+  targets: 1j""",
+    ),
+    Case(
+        DTypeError,
+        lambda a: losses.cross_entropy(a(1, 3), [0], class_weight=1j),
+        """xentropy.cross_entropy: `class_weight` must be real.
+  class_weight: 1j""",
+    ),
+    Case(
+        DTypeError,
+        lambda a: losses.squared_error(1j, a(1)),
+        """xentropy.squared_error: `predictions` must be real.
+  predictions: 1j""",
     ),
     Case(
         DTypeError,
@@ -469,6 +500,20 @@ Hint: pass targets.data with where=~targets.mask.""",
         """xentropy.squared_error: `predictions` is a masked array, whose mask would be lost.
   predictions: numpy.ma.MaskedArray
 Hint: pass predictions.data with where=~predictions.mask.""",
+    ),
+    Case(
+        DTypeError,
+        lambda a: losses.Mean.sum([a(2), a(2)]),
+        """xentropy.Mean.sum: what is added up must be Means, one at least.
+  parts: list of length 2
+Hint: `reduction='partial'` gives one for each part.""",
+    ),
+    Case(
+        DTypeError,
+        lambda a: losses.Mean.sum(a(2)),
+        """xentropy.Mean.sum: what is added up must be Means, one at least.
+  parts: <float32[2]>
+Hint: `reduction='partial'` gives one for each part.""",
     ),
 ]
 
@@ -557,6 +602,36 @@ Hint: to leave out such examples pass ignore_index=-100.""",
   labels: -3
 Hint: to leave out such examples pass ignore_index=-3.""",
     ),
+    Case(
+        LabelError,
+        lambda a: sparse(a(2, 5), [0, 2**70]),
+        """xentropy.sparse_softmax_cross_entropy: `labels` must lie in [0, 5), or be left out; labels[1] is 1180591620717411303424.
+  logits: <float32[2, 5]>
+  labels: list of length 2""",
+    ),
+    Case(
+        LabelError,
+        lambda a: losses.cross_entropy(a(2, 5), [-1, 2**63]),
+        """xentropy.cross_entropy: `labels` must lie in [0, 5), or be left out; labels[0] is -1, the first of 2.
+  logits: <float32[2, 5]>
+  labels: list of length 2
+Hint: to leave out such examples pass ignore_index=-1.""",
+    ),
+    Case(
+        LabelError,
+        lambda a: sparse(a(5), -(2**70)),
+        """xentropy.sparse_softmax_cross_entropy: `labels` must lie in [0, 5), or be left out; labels is -1180591620717411303424.
+  logits: <float32[5]>
+  labels: -1180591620717411303424
+Hint: to leave out such examples pass ignore_index=-1180591620717411303424.""",
+    ),
+    Case(
+        ShapeError,
+        lambda a: sparse(a(2, 5), [[0, 2**70]]),
+        """xentropy.sparse_softmax_cross_entropy: `labels` must have the shape of `logits` without axis -1, (2,).
+  logits: <float32[2, 5]>
+  labels: list of length 1""",
+    ),
 ]
 
 
@@ -612,6 +687,14 @@ OPTIONS = [
         option("ignore_index", "an int", value, call)
         for value in (1.0, True, "a")
         for call in (xentropy.cross_entropy, xentropy.softmax_focal_cross_entropy)
+    ),
+    *(
+        Case(
+            OptionError,
+            lambda a, value=value: xentropy.logsumexp(a(2, 3), keepdims=value),  # type: ignore[misc]
+            f"xentropy.logsumexp: `keepdims` must be True or False.\n  keepdims: {value!r}",
+        )
+        for value in (1, 2.5, None)
     ),
     *(
         Case(

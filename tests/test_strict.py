@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -225,6 +226,65 @@ def test_examples_that_are_left_out_are_not_looked_at(
             xentropy.cross_entropy(both, [0, 1], **left_out)
         with pytest.raises(InputError, match="every row"):
             xentropy.cross_entropy(harness.array(changed(ROWS, 0, 5.0)), [0, 1], **left_out)
+
+
+def weight(loss: str, labels: Any, name: str, value: Any, place: str, **options: Any) -> Case:
+    """A weight that holds NaN."""
+    text = f"`{name}` must not be NaN; {place} is."
+    return Case(loss, LOGITS, labels, InputError, text, **{name: value}, **options)
+
+
+WEIGHTS = [
+    weight("cross_entropy", np.array([0, 1]), "class_weight", [1.0, NAN, 2.0], "class_weight[1]"),
+    weight("softmax_cross_entropy", ROWS, "class_weight", NAN, "class_weight"),
+    weight("categorical_cross_entropy", ROWS, "class_weight", [NAN, 1.0, 2.0], "class_weight[0]"),
+    weight("sigmoid_cross_entropy", ROWS, "pos_weight", [1.0, NAN, 2.0], "pos_weight[1]"),
+    weight("weighted_sigmoid_cross_entropy", ROWS, "pos_weight", NAN, "pos_weight"),
+    weight("sigmoid_focal_cross_entropy", ROWS, "alpha", NAN, "alpha"),
+    weight("softmax_focal_cross_entropy", np.array([0, 1]), "alpha", [1.0, 2.0, NAN], "alpha[2]"),
+    weight("cross_entropy", np.array([0, 1]), "sample_weight", [1.0, NAN], "sample_weight[1]"),
+    weight("squared_error", 0.0, "sample_weight", [[1.0], [NAN]], "sample_weight[1, 0]"),
+    weight("squared_error", 0.0, "sample_weight", NAN, "sample_weight"),
+    weight("squared_error", 0.0, "denominator", NAN, "denominator", reduction="mean"),
+]
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own", "weak"])
+@pytest.mark.parametrize("case", WEIGHTS, ids=lambda case: f"{case.loss} {case.text.split('`')[1]}")
+def test_nan_in_weights_is_named(harness: Harness, case: Case, own: bool) -> None:
+    argument = case.text.split("`")[1]
+    given = case.options[argument]
+    given = harness.array(np.array(given, np.float32)) if own else given
+    labels = harness.array(case.labels) if isinstance(case.labels, np.ndarray) else case.labels
+    call = functools.partial(getattr(xentropy, case.loss), harness.array(case.first), labels)
+    options = {**case.options, argument: given}
+    call(**options)
+    with xentropy.strict(), pytest.raises(InputError) as caught:
+        call(**options)
+    assert str(caught.value) == (
+        f"xentropy.{case.loss}: {case.text}\n  {argument}: {describe(given)}"
+    )
+
+
+def test_weights_of_examples_that_are_left_out_are_not_looked_at(harness: Harness) -> None:
+    x, labels = harness.array(LOGITS), harness.array(np.array([1, 0]))
+    for bad in ([NAN, 1.0], harness.array(np.array([NAN, 1.0], np.float32))):
+        with xentropy.strict():
+            xentropy.cross_entropy(x, labels, sample_weight=bad, where=[False, True])
+            xentropy.cross_entropy(x, labels, sample_weight=bad, ignore_index=1)
+            xentropy.squared_error(x[:, 0], 0.0, sample_weight=bad, where=[False, True])
+            with pytest.raises(InputError, match=r"`sample_weight` .*; sample_weight\[0\] is\."):
+                xentropy.cross_entropy(x, labels, sample_weight=bad, where=[True, False])
+            with pytest.raises(InputError, match=r"`sample_weight` .*; sample_weight\[0\] is\."):
+                xentropy.cross_entropy(x, labels, sample_weight=bad, ignore_index=0)
+    with xentropy.strict():
+        xentropy.cross_entropy(x, labels, sample_weight=NAN, where=False)
+        # One weight for both: any example that is kept has it.
+        one = [[NAN, 1.0, 1.0]]
+        keep = np.array([[False, True, True], [False, True, False]])
+        xentropy.squared_error(x, 0.0, sample_weight=one, where=keep)
+        with pytest.raises(InputError, match=r"sample_weight\[0, 0\] is\."):
+            xentropy.squared_error(x, 0.0, sample_weight=one, where=~keep)
 
 
 def test_ignored_labels_are_not_looked_at(harness: Harness) -> None:

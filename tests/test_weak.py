@@ -212,6 +212,24 @@ def test_an_ignore_index_that_would_wrap_to_a_label_ignores_nothing(
     same(harness, loss, xentropy.sparse_softmax_cross_entropy(x, [1, 2]))
 
 
+def test_integers_beyond_every_dtype_are_numbers_where_no_index_is_meant(harness: Harness) -> None:
+    x = harness.array(LOGITS)
+    labels = [[2**70, 0, 1], [1, -(2**70), 0]]
+    for loss in (losses.softmax_cross_entropy, losses.squared_error):
+        same(harness, loss(x, labels), loss(x, np.asarray(labels, np.float64)))
+    for name in ("sample_weight", "class_weight"):
+        got = losses.cross_entropy(x, [2, 0], **{name: 2**70})
+        same(harness, got, losses.cross_entropy(x, [2, 0], **{name: 2.0**70}))
+    got = losses.squared_error(x, 0, reduction="mean", denominator=2**70)
+    same(harness, got, losses.squared_error(x, 0, reduction="mean", denominator=2.0**70))
+    # Beyond every float a number is what the literal 1e400 is.
+    assert np.all(harness.numpy(losses.squared_error(x, 10**400)) == np.inf)
+
+
+def test_predictions_beyond_every_integer_dtype() -> None:
+    np.testing.assert_array_equal(losses.squared_error([2**70, 1], 2**70)[0], 0.0)
+
+
 FLOAT8 = ("float8_e4m3fn", "float8_e5m2")
 
 

@@ -29,7 +29,8 @@ def keep_of_index(call: Call, labels: Any, ignore_index: int | None) -> Any:
     shape, full = tuple(labels.shape), tuple(call.x.shape)
     axis = call.axis % len(full)
     want = full[:axis] + full[axis + 1 :]
-    if call.kind(labels) != "int":
+    exact = _exact(call, labels)
+    if call.kind(labels) != "int" and exact is None:
         rule = "`labels` must be integers, the index of a class each."
         hint = _dtype_hint(call.kind(labels), shape == full)
         call.fail(DTypeError, rule, call.first, "labels", hint=hint)
@@ -37,15 +38,32 @@ def keep_of_index(call: Call, labels: Any, ignore_index: int | None) -> Any:
         rule = f"`labels` must have the shape of `{call.first}` without axis {call.axis}, {want}."
         hint = _shape_hint(call.first, shape, full, axis)
         call.fail(ShapeError, rule, call.first, "labels", hint=hint)
+    if exact is not None:
+        # Of wrong labels -1 is one in every dtype.
+        fitting = np.where((exact >= 0) & (exact < 2**31), exact, -1)
+        labels = call.adopt(fitting.astype(np.int64))
     dtype = call.backend.dtype_name(labels)
     wide = call.cast(labels, call.backend.index_dtype(labels))
     call.labels = call.expand(wide)
+    if ignore_index is not None and exact is not None:
+        return call.adopt(np.asarray(exact != ignore_index))
     if ignore_index is None or not _holds(dtype, ignore_index):
         return None
     widest = call.backend.dtype_name(wide)
     # A label beyond the widest signed integer has wrapped there.
     wrapped = 0 if _holds(widest, ignore_index) else 2 ** int(widest.removeprefix("int"))
     return wide != ignore_index - wrapped
+
+
+def _exact(call: Call, labels: Any) -> np.ndarray[Any, Any] | None:
+    """Python integers as objects, where no integer dtype holds all of them."""
+    given = call.given["labels"]
+    listed = isinstance(given, (int, list, tuple)) and call.backend.eager()
+    if not listed or call.kind(labels) == "int":
+        return None
+    host = np.asarray(given, dtype=object)
+    whole = all(isinstance(k, numbers.Integral) and not isinstance(k, bool) for k in host.flat)
+    return host if whole and host.size else None
 
 
 def same(n: Any, want: Any) -> bool:
@@ -87,12 +105,13 @@ def _shape_hint(first: str, shape: tuple[int, ...], full: tuple[int, ...], axis:
 
 def check_index_labels(call: Call, labels: Any, n: Any, ignore_index: int | None) -> None:
     """Refuse indices outside ``[0, n)`` where labels, masks and weights can be read for free."""
-    host = call.host("labels", labels)
+    exact = _exact(call, labels)
+    host = call.host("labels", labels) if exact is None else exact
     if host is None or n is None or not host.size:
         return
     if int(host.min()) >= 0 and int(host.max()) < n:
         return
-    bad = (host < 0) | (host >= n)
+    bad = np.asarray((host < 0) | (host >= n))
     if ignore_index is not None:
         bad &= host != ignore_index
     for name in ("where", "sample_weight"):

@@ -35,7 +35,7 @@ class LabelError(XentropyError, ValueError, IndexError):
 
 
 class InputError(XentropyError, ValueError):
-    """`xentropy.strict` refuses the values of the predictions."""
+    """`xentropy.strict` refuses the values of the predictions or of the weights."""
 
 
 class MixedBackendError(XentropyError, TypeError):

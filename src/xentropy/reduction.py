@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from .dispatch import backend_of, message
@@ -16,7 +17,7 @@ class Mean(NamedTuple):
     """A sum and the weight that it is to be divided by, to be added up over parts of a batch.
 
     It is a tuple of two 0-d arrays, so that it passes ``jit``, ``vmap`` and ``tf.function``.
-    ``a + b`` and the built-in ``sum`` add field by field.
+    ``a + b`` and the built-in ``sum`` add field by field, ``Mean.sum(parts)`` does too.
 
     Parameters
     ----------
@@ -51,11 +52,15 @@ class Mean(NamedTuple):
             raise DTypeError(message("Mean", rule, {"other": other}))
         return NotImplemented
 
-    def sum(self) -> Any:
-        """Add up fields that hold one entry a part, as ``vmap`` returns them."""
-        xp = backend_of(self.total).xp
-        fields = (xp.sum(x, axis=None, keepdims=False) if x.ndim else x for x in self)
-        return type(self)(*fields)
+    def sum(self: Any) -> Any:
+        """Add up fields that hold one entry a part, as ``vmap`` returns them.
+
+        Called on the class, ``Mean.sum(parts)``, it adds up the parts first.
+        """
+        whole = self if isinstance(self, Mean) else _added(self)
+        xp = backend_of(whole.total).xp
+        fields = (xp.sum(x, axis=None, keepdims=False) if x.ndim else x for x in whole)
+        return type(whole)(*fields)
 
     def value(self) -> Any:
         """Return ``total / weight`` in the dtype of the losses; 0 / 0 is 0.
@@ -80,6 +85,18 @@ class Mean(NamedTuple):
 
     def _result(self) -> str:
         return backend_of(self.total).dtype_name(self.total)
+
+
+def _added(parts: Any) -> Mean:
+    """The parts of a batch as one."""
+    is_array = hasattr(parts, "shape")
+    means = list(parts) if isinstance(parts, Iterable) and not is_array else []
+    if not means or not all(isinstance(mean, Mean) for mean in means):
+        rule = "what is added up must be Means, one at least."
+        hint = "`reduction='partial'` gives one for each part."
+        raise DTypeError(message("Mean.sum", rule, {"parts": parts}, hint))
+    added: Mean = sum(means[1:], start=means[0])
+    return added
 
 
 class _Float32Mean(Mean):

@@ -14,14 +14,14 @@ from .errors import InputError, LabelError, XentropyError
 if TYPE_CHECKING:
     from .validation import Call
 
-__all__ = ["check_values", "strict"]
+__all__ = ["check_values", "check_weight", "strict"]
 
 _active: ContextVar[bool] = ContextVar("xentropy_strict", default=False)
 
 
 @contextmanager
 def strict() -> Iterator[None]:
-    """Check the values of predictions and labels inside this context.
+    """Check the values of predictions, labels and weights inside this context.
 
     Each check costs a pass over the data and, on an accelerator, a synchronization; traced and lazy
     arrays are not looked at, nor are examples that are left out.
@@ -29,8 +29,8 @@ def strict() -> Iterator[None]:
     Raises
     ------
     InputError
-        For NaN in predictions, probabilities outside [0, 1], and logits whose rows all lie in
-        [0, 1] and sum to 1 (was a softmax applied before the loss?).
+        For NaN in predictions, weights and denominators, probabilities outside [0, 1], and logits
+        whose rows all lie in [0, 1] and sum to 1 (was a softmax applied before the loss?).
     LabelError
         For NaN in labels, labels outside [0, 1], and distributions that do not sum to 1.
 
@@ -73,8 +73,30 @@ def check_values(
         rule = f"`{call.first}` must be logits, but every row lies in [0, 1] and sums to 1."
         hint = "softmax applied twice? Pass what came before it, or use a loss of probabilities."
         call.fail(InputError, rule, call.first, hint=hint)
+    if call.sample_weight is not None:
+        _check_sample_weight(call, kept)
     if labels is not None and not call.index:
         _check_labels(call, labels, kept, is_distribution=kind != "values")
+
+
+def check_weight(call: Call, name: str, array: Any) -> None:
+    """Check a weight that belongs to no example, or a denominator; nothing outside `strict`."""
+    if call.backend.eager() and _active.get():
+        _check_weight(call, name, array, np.True_)
+
+
+def _check_weight(call: Call, name: str, array: Any, kept: Any) -> None:
+    weight = call.host(name, array, sync=True)
+    if weight is not None:
+        nan = np.asarray(np.isnan(weight.astype(np.float64)) & kept)
+        _refuse_where(call, InputError, "not be NaN", name, nan)
+
+
+def _check_sample_weight(call: Call, kept: np.ndarray[Any, Any]) -> None:
+    # An example is kept in all of its classes or in none.
+    examples = np.asarray(kept if call.axis is None else kept.any(axis=call.axis))
+    weighted = _shrink(examples, tuple(call.sample_weight.shape), examples.shape)
+    _check_weight(call, "sample_weight", call.sample_weight, weighted)
 
 
 def _check_labels(

@@ -14,9 +14,9 @@ from ._labels import check_index_labels, integer, keep_of_index, same
 from .dispatch import Backend, check_devices, is_weak, message, resolve
 from .errors import DTypeError, OptionError, ShapeError, XentropyError
 from .formulas.formula import Formula, along
-from .strict import check_values
+from .strict import check_values, check_weight
 
-__all__ = ["Call", "class_vector", "elementwise", "number", "rows", "smoothing"]
+__all__ = ["Call", "class_vector", "elementwise", "flag", "number", "rows", "smoothing"]
 
 _PREDICTIONS = ("float16", "bfloat16", "float32", "float64", "float8")
 _REDUCTIONS = ("none", "sum", "mean", "partial")
@@ -82,18 +82,20 @@ class Call:
             return x
         if not self.backend.eager():
             # A compiler reads NumPy too, but not its dtypes.
-            array = self._adopt(host)
+            array = self.adopt(host)
             return self.cast(array) if self.kind(array) == "float" else array
         if not host.size and not isinstance(x, np.ndarray):
             host = host.astype(np.bool_ if name in ("where", "class_mask") else np.int64)
         elif "float" in host.dtype.name:
-            host = host.astype(self.dtype)
+            with np.errstate(over="ignore"):
+                host = host.astype(self.dtype)
         elif host.dtype.kind == "V":
             host = host.astype(np.int64)
         # Frameworks read neither foreign byte orders nor negative strides.
-        return self._adopt(np.asarray(host, dtype=np.dtype(host.dtype.name), order="C"))
+        return self.adopt(np.asarray(host, dtype=np.dtype(host.dtype.name), order="C"))
 
-    def _adopt(self, host: np.ndarray[Any, Any]) -> Any:
+    def adopt(self, host: np.ndarray[Any, Any]) -> Any:
+        """A NumPy array as an array of the call's family, where the predictions lie."""
         first = self.given[self.first]
         return self.backend.asarray(host, None if is_weak(first) else first)
 
@@ -108,14 +110,17 @@ class Call:
             hint = "stack its arrays into one."
             self.fail(DTypeError, f"`{name}` must be a list of numbers.", name, hint=hint)
         if self.backend.eager() and not _is_numeric(host.dtype):
-            self.fail(DTypeError, f"`{name}` must hold real numbers.", name)
+            if isinstance(x, np.ndarray) or not all(isinstance(k, numbers.Real) for k in host.flat):
+                self.fail(DTypeError, f"`{name}` must hold real numbers.", name)
+            # Python integers beyond every integer dtype.
+            host = np.asarray([_float(k) for k in host.flat]).reshape(host.shape)
         return host
 
     def host(self, name: str, array: Any, *, sync: bool = False) -> np.ndarray[Any, Any] | None:
         """The values of an argument, where they can be read."""
         given = self.given[name]
         if is_weak(given):
-            return np.asarray(given) if self.backend.eager() else None
+            return self._weak_values(name) if self.backend.eager() else None
         return self.backend.concrete(array, sync=sync)
 
     def apply(self, formula: Formula, *extra: Any, **options: Any) -> Any:
@@ -158,6 +163,13 @@ def number(
             return rounded
         hint = f"in {call.dtype} it is {rounded}." if accept(exact) else ""
     raise OptionError(message(call.name, f"`{name}` must be {rule}.", {name: value}, hint))
+
+
+def flag(call: Call, name: str, value: Any) -> bool:
+    """An option that is on or off."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise OptionError(message(call.name, f"`{name}` must be True or False.", {name: value}))
 
 
 def _float(value: Any) -> float:
@@ -242,6 +254,7 @@ def _denominator(call: Call) -> None:
         call.fail(ShapeError, "`denominator` must be a number or a 0-d array.", "denominator")
     if call.kind(array) not in ("float", "int"):
         call.fail(DTypeError, "`denominator` must be a real number.", "denominator")
+    check_weight(call, "denominator", array)
     call.denominator = array
 
 
@@ -265,6 +278,7 @@ def class_vector(call: Call, name: str) -> Any:
         call.fail(
             ShapeError, f"`{name}` must be 0-d or have one entry a class, ({n},).", call.first, name
         )
+    check_weight(call, name, array)
     return array if kind == "float" else call.cast(array)
 
 

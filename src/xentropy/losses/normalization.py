@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xentropy._types import A, Weak
 from xentropy.formulas import softmax as formulas
-from xentropy.validation import Call, rows
+from xentropy.validation import Call, flag, rows
 
 __all__ = ["log_softmax", "logsumexp"]
 
@@ -65,7 +65,7 @@ def logsumexp(x: A, *, axis: int = -1, where: Weak | None = None, keepdims: bool
     """
     call = Call("logsumexp", x=x, where=where)
     rows(call, "none", axis=axis, mask="where")
-    options = {"axis": call.axis, "dtype": call.dtype, "keepdims": bool(keepdims)}
+    options = {"axis": call.axis, "dtype": call.dtype, "keepdims": flag(call, "keepdims", keepdims)}
     result: A = call.backend.apply(formulas.logsumexp, (call.x, call.class_mask), options)
     return result
 
