@@ -8,13 +8,18 @@ error or that collects nothing counts as a failure. An expected failure counts a
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
 import time
+import tomllib
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 __all__ = ["Run", "backends", "counts", "main"]
 
@@ -37,6 +42,15 @@ COUNTED_AS = {
 }
 PASSED = 0
 TESTS_FAILED = 1
+
+
+class Variant(NamedTuple):
+    """A process to be: a backend, as it comes or in an environment of its own with some tests."""
+
+    name: str
+    backend: str
+    environment: Mapping[str, str] = MappingProxyType({})
+    tests: tuple[str, ...] = ()
 
 
 class Run:
@@ -64,6 +78,18 @@ def backends() -> list[str]:
     return [STANDS_FOR.get(name, name) for name in folders] + ["none"]
 
 
+def variants(names: list[str]) -> list[Variant]:
+    """Return each backend as it comes, and what its ``support.toml`` wants to be run besides."""
+    found = []
+    for name in names:
+        found.append(Variant(name, name))
+        path = ROOMS / name / "support.toml"
+        if path.exists():
+            extra = tomllib.loads(path.read_text(encoding="utf-8")).get("variants", [])
+            found += [Variant(v["name"], name, v["environment"], tuple(v["tests"])) for v in extra]
+    return found
+
+
 def counts(output: str, status: int) -> Counter[str]:
     """Read pytest's last summary line; an end that it does not explain is one failure."""
     result: Counter[str] = Counter()
@@ -82,23 +108,26 @@ def line(total: Counter[str]) -> str:
     return f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped"
 
 
-def run(backend: str, arguments: list[str], logs: Path) -> Run:
+def run(variant: Variant, arguments: list[str], logs: Path) -> Run:
     """Run pytest for one backend with its output in a file."""
-    log = logs / f"{backend}.log"
-    command = [sys.executable, "-m", "pytest", "--backends", backend]
+    file = variant.name.replace(" ", "_")
+    log = logs / f"{file}.log"
+    command = [sys.executable, "-m", "pytest", "--backends", variant.backend]
     # Two runs must not write one cache.
-    command += ["-o", f"cache_dir={logs / 'cache' / backend}", "--color=no", *arguments]
+    command += ["-o", f"cache_dir={logs / 'cache' / file}", "--color=no"]
+    command += arguments or variant.tests
     started = time.monotonic()
     with log.open("wb") as stream:
         status = subprocess.run(
             command,
             cwd=ROOT,
+            env={**os.environ, **variant.environment},
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
             check=False,
         ).returncode
-    return Run(backend, log, status, time.monotonic() - started)
+    return Run(variant.name, log, status, time.monotonic() - started)
 
 
 def main() -> int:
@@ -119,7 +148,7 @@ def main() -> int:
 
     runs = []
     with ThreadPoolExecutor(options.jobs) as pool:
-        pending = [pool.submit(run, name, options.pytest, logs) for name in names]
+        pending = [pool.submit(run, v, options.pytest, logs) for v in variants(names)]
         for future in as_completed(pending):
             runs.append(future.result())
             print(f"\n##### {runs[-1].backend}\n{runs[-1].output}", flush=True)

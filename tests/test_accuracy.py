@@ -227,6 +227,7 @@ needs_bits = pytest.mark.skipif(
     [(name, "float32") for name in BULK] + [("vocabulary", "float64"), ("first axis", "float64")],
 )
 def test_in_bulk(harness: Harness, name: str, dtype: str) -> None:
+    need_dtype(harness, dtype)
     loss, shape, kind, options = BULK[name]
     r, axis = rng(name), options.get("axis", -1)
     x = (8 * r.normal(size=shape)).astype(dtype)

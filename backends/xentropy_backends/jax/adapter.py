@@ -32,7 +32,7 @@ def _pow(x: Any, y: Any, /) -> Any:
 
 
 # Without x64 too there is a float64 inside; it was in jax.experimental before JAX 0.8.
-_x64: Any = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
+_x64: Any = getattr(jax if hasattr(jax, "enable_x64") else jax.experimental, "enable_x64")  # noqa: B009
 
 
 def _sum(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
@@ -57,6 +57,7 @@ _namespace: Any = SimpleNamespace(
     expand_dims=jnp.expand_dims,
     float32=jnp.float32,
     float64=jnp.float64,
+    gather=lambda x, index, /: x[index],
     int32=jnp.int32,
     int64=jnp.int64,
     isfinite=jnp.isfinite,

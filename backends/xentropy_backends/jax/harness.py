@@ -25,7 +25,7 @@ def _jvp(f: Run, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
 
 class _JAX(Harness):
     modes: ClassVar = {"eager": lambda f: f, "jit": jax.jit}
-    float64 = bool(jax.config.jax_enable_x64)
+    float64 = bool(jax.config.read("jax_enable_x64"))
     transforms: ClassVar = {
         "jvp": _jvp,
         "hessian": lambda f, x: jax.hessian(f)(x),
