@@ -32,7 +32,7 @@ Reduction: TypeAlias = Literal["none", "sum", "mean", "partial"]
 class Namespace(Protocol):
     """The functions that `xentropy.formulas` may use; every backend's ``xp`` offers these.
 
-    All but the last three have the signature of the array API standard, 2024.12.
+    All but the last four have the signature of the array API standard, 2024.12.
     """
 
     float32: Any
@@ -60,6 +60,10 @@ class Namespace(Protocol):
     # Beyond the standard.
     def class_range(self, labels: Any, n: Any, /) -> Any:
         """``arange(n)`` with the dtype and device of ``labels``."""
+        ...
+
+    def gather(self, x: Any, index: Any, /) -> Any:
+        """``x[index]``: the entries of a vector at indices of any shape."""
         ...
 
     def size(self, x: Any, axis: int | None, /) -> Any:

@@ -118,6 +118,10 @@ class Backend:
         """
         raise NotImplementedError
 
+    def kernels(self) -> list[str]:
+        """What computes, for ``xentropy backends``."""
+        return ["formulas"]
+
     def versions(self) -> dict[str, str]:
         """What this backend stands on, for ``xentropy backends``."""
         return {}
@@ -254,6 +258,8 @@ def _family(call: str, given: dict[str, Any]) -> Backend:
 def _refuse_unknown(call: str, name: str, x: Any) -> None:
     if isinstance(x, (list, tuple, bool, int, float, np.generic)):
         return
+    if isinstance(x, complex):
+        raise DTypeError(message(call, f"`{name}` must be real.", {name: x}))
     if isinstance(x, np.ma.MaskedArray):
         rule = f"`{name}` is a masked array, whose mask would be lost."
         hint = f"pass {name}.data with where=~{name}.mask."

@@ -42,11 +42,16 @@ def _namespace(base: Any) -> Any:
     def class_range(labels: Any, n: int, /) -> Any:
         return base.arange(n, dtype=labels.dtype, device=array_api_compat.device(labels))
 
+    def gather(x: Any, index: Any, /) -> Any:
+        flat = base.take(x, base.reshape(index, (-1,)), axis=0)
+        return base.reshape(flat, index.shape)
+
     functions = {name: getattr(base, name) for name in _STANDARD}
     xp: Any = SimpleNamespace(
         **functions,
         astype=astype,
         class_range=class_range,
+        gather=gather,
         size=size,
         stop_gradient=lambda x, /: x,
         sum=total,

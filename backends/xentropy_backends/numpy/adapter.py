@@ -45,6 +45,7 @@ _namespace: Any = SimpleNamespace(
     expand_dims=np.expand_dims,
     float32=np.float32,
     float64=np.float64,
+    gather=lambda x, index, /: x[index],
     int64=np.int64,
     isfinite=np.isfinite,
     isinf=np.isinf,

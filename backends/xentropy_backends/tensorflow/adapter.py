@@ -13,6 +13,7 @@ import tensorflow as tf
 from xentropy._types import Arrays, Namespace, Options
 from xentropy.dispatch import Backend
 from xentropy.errors import UnsupportedError
+from xentropy.formulas import fused
 from xentropy.formulas.formula import Formula, value, vjp
 from xentropy.formulas.numeric import exact_log1p, split_sum
 
@@ -91,6 +92,7 @@ _namespace: Any = SimpleNamespace(
     expand_dims=tf.expand_dims,
     float32=tf.float32,
     float64=tf.float64,
+    gather=lambda x, index, /: tf.gather(x, index),
     int32=tf.int32,
     int64=tf.int64,
     isfinite=tf.math.is_finite,
@@ -109,6 +111,46 @@ _namespace: Any = SimpleNamespace(
     tanh=tf.tanh,
     where=_where,
     zeros_like=tf.zeros_like,
+)
+
+
+def _map_rows(f: Callable[..., Any], rows: Arrays, step: int, /) -> Any:
+    n = rows[0].shape[0]
+    if n <= step:
+        return f(*rows)
+    parts = [slice(start, start + step) for start in range(0, n, step)]
+    return tf.concat([f(*(None if x is None else x[p] for x in rows)) for p in parts], 0)
+
+
+def _moveaxis(x: Any, source: int, destination: int, /) -> Any:
+    order = list(range(x.ndim))
+    order.insert(destination % x.ndim, order.pop(source))
+    return tf.transpose(x, order)
+
+
+def _add_at(p: Any, index: Any, x: Any, /) -> Any:
+    # Not a scatter, whose gradient tf.GradientTape does not have twice.
+    return p + tf.where(tf.range(p.shape[1], dtype=index.dtype) == index, x, tf.zeros_like(x))
+
+
+def _whole(p: Any, /) -> Any:
+    # TensorFlow's own leave numbers beside a NaN or an infinity.
+    spoiled = tf.reduce_any(tf.math.is_nan(p), -1, keepdims=True)
+    return p + _where(spoiled, float("nan"), tf.zeros_like(p[:, :1]))
+
+
+# For accelerators; tensors are never written to.
+_fused_ops: Any = SimpleNamespace(
+    add_at=_add_at,
+    broadcast_to=lambda x, shape, /: x if x.shape == shape else tf.broadcast_to(x, shape),
+    fill=lambda p, where, x, /: _where(where, x, p),
+    log_softmax=lambda x, dtype, /: _whole(tf.nn.log_softmax(tf.cast(x, dtype))),
+    map_rows=_map_rows,
+    moveaxis=_moveaxis,
+    multiply=lambda p, x, /: p * x,
+    softmax=lambda x, dtype, /: _whole(tf.nn.softmax(tf.cast(x, dtype))),
+    subtract_product=lambda p, a, b, /: p - a * b,
+    take=lambda p, index, /: tf.gather(p, index, batch_dims=1),
 )
 
 
@@ -147,7 +189,7 @@ class _TensorFlow(Backend):
         x = _tensor(x)
         if tf.is_symbolic_tensor(x):
             return None
-        if _place(x.device) != "cpu":
+        if accelerated(x):
             return np.asarray(x.numpy()) if sync else None
         try:
             return np.from_dlpack(x)
@@ -160,7 +202,10 @@ class _TensorFlow(Backend):
         arrays = tuple(None if x is None else _tensor(x) for x in arrays)
         # What tapes do not watch they do not keep: of the value they need no intermediate result.
         constants = tuple(None if x is None else tf.stop_gradient(x) for x in arrays)
-        output = value(self.xp, formula, constants, options)
+        if _is_fused(formula, arrays[0]):
+            output = fused.value(self.xp, _fused_ops, formula, constants, options)
+        else:
+            output = value(self.xp, formula, constants, options)
         first, *others = _groups(formula, arrays) or [()]
         result = _differentiable(self.xp, formula, arrays, options, first, output)
         for group in others:
@@ -183,6 +228,9 @@ class _TensorFlow(Backend):
         gradients = tape.gradient(root, tensors, unconnected_gradients=zero)
         return result, tuple(tf.convert_to_tensor(g) for g in gradients)
 
+    def kernels(self) -> list[str]:
+        return ["formulas", "own softmax on accelerators"]
+
     def versions(self) -> dict[str, str]:
         return {"tensorflow": str(tf.__version__)}
 
@@ -202,6 +250,16 @@ def _place(device: str) -> str:
     return kind if kind == "cpu" else f"{kind}:{spec.device_index}"
 
 
+def accelerated(x: Any) -> bool:
+    """Whether ``x`` lies on an accelerator."""
+    return _place(x.device) != "cpu"
+
+
+def _is_fused(formula: Formula, x: Any) -> bool:
+    """Whether the framework's own softmax computes: on accelerators, in eager mode."""
+    return formula in fused.FORMULAS and not tf.is_symbolic_tensor(x) and accelerated(x)
+
+
 def _groups(formula: Formula, arrays: Arrays) -> list[tuple[int, ...]]:
     """The positions of the arrays to be differentiated, in groups.
 
@@ -214,6 +272,7 @@ def _groups(formula: Formula, arrays: Arrays) -> list[tuple[int, ...]]:
         if x is None or role == "constant" or not x.dtype.is_floating:
             continue
         joined = i == 0 or role == "elements" or formula.reduces == "all"
+        joined = joined and not (i and _is_fused(formula, arrays[0]))
         (together if joined else alone).append(i)
     return [tuple(together)] * bool(together) + [(i,) for i in alone]
 
@@ -237,6 +296,9 @@ def _differentiable(
 
         def gradient(upstream: Any) -> list[Any]:
             upstream = tf.convert_to_tensor(upstream)  # tf.gather sends slices
+            if group == (0,) and _is_fused(formula, inputs[0]):
+                ours = (xp, _fused_ops, formula, tuple(inputs), options)
+                return [fused.gradient(*ours, upstream)]
             found = vjp(xp, formula, tuple(inputs), options, wrt, upstream)
             # The first argument, the predictions, is never broadcast.
             return [_unbroadcast(found[i], inputs[i]) if i else found[i] for i in group]

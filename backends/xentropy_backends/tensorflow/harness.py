@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 
 from xentropy.testing.harness import Harness, Run
+from xentropy_backends.tensorflow import adapter
 
 __all__ = ["harness"]
 
@@ -55,6 +58,9 @@ class _TensorFlow(Harness):
                 tape.watch(primals[i])
             value = f(*primals)
         return tuple(tape.gradient(value, [primals[i] for i in argnums]))
+
+    def accelerator(self) -> AbstractContextManager[Any]:
+        return mock.patch.object(adapter, "accelerated", return_value=True)
 
 
 harness = _TensorFlow("tensorflow")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
+from unittest import mock
 
 import numpy as np
 import torch
 
 from xentropy.testing.harness import Harness, Run
+from xentropy_backends.torch import adapter
 
 __all__ = ["harness"]
 
@@ -56,6 +59,9 @@ class _Torch(Harness):
     ) -> tuple[Any, ...]:
         leaves = [x.detach().requires_grad_(i in argnums) for i, x in enumerate(primals)]
         return torch.autograd.grad(f(*leaves), [leaves[i] for i in argnums])
+
+    def accelerator(self) -> AbstractContextManager[Any]:
+        return mock.patch.object(adapter, "accelerated", return_value=True)
 
 
 harness = _Torch("torch")

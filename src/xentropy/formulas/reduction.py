@@ -7,7 +7,7 @@ from typing import Any
 from xentropy._types import Namespace
 
 from .formula import Formula
-from .weighting import weighted
+from .weighting import one_hot_rows, weighted
 
 __all__ = ["class_weights", "class_weights_index", "example_weights", "mean", "total"]
 
@@ -28,17 +28,43 @@ def _class_weights_partials(
     return {name: found[name] for name in wrt}
 
 
-class_weights, class_weights_index = (
-    weighted(
-        f"class_weights{suffix}",
-        _class_weights,
-        _class_weights_partials,
-        prediction="logits",
-        prediction_role="constant",
-        index=bool(suffix),
-        classes=("class_weight",),
-    )
-    for suffix in ("", "_index")
+class_weights = weighted(
+    "class_weights",
+    _class_weights,
+    _class_weights_partials,
+    prediction="logits",
+    prediction_role="constant",
+    classes=("class_weight",),
+)
+
+
+def _index_weights(
+    xp: Namespace, x: Any, t: Any, *, class_weight: Any, axis: int, dtype: str, **_: Any
+) -> Any:
+    """``w_y``, without a pass over the classes; 0 of a wrong index, whose loss is NaN."""
+    invalid = (t < 0) | (t >= xp.size(x, axis))
+    if class_weight.ndim == 0:
+        weight = class_weight * xp.astype(xp.ones_like(t), getattr(xp, dtype))
+    else:
+        weight = xp.gather(xp.reshape(class_weight, (-1,)), xp.where(invalid, 0, t))
+    return xp.where(invalid, 0.0, weight)
+
+
+def _index_weights_partials(
+    xp: Namespace, wrt: tuple[str, ...], x: Any, t: Any, *, axis: int, dtype: str, **_: Any
+) -> dict[str, Any]:
+    return {"class_weight": one_hot_rows(xp, x, t, axis=axis, dtype=dtype)["t"]} if wrt else {}
+
+
+class_weights_index = weighted(
+    "class_weights_index",
+    _index_weights,
+    _index_weights_partials,
+    prediction="logits",
+    prediction_role="constant",
+    index=True,
+    one_hot=False,
+    classes=("class_weight",),
 )
 
 

@@ -10,7 +10,7 @@ from xentropy._types import Namespace
 from .formula import Formula, Role, along
 from .numeric import times
 
-__all__ = ["weighted"]
+__all__ = ["one_hot_rows", "weighted"]
 
 
 def weighted(
@@ -21,6 +21,7 @@ def weighted(
     prediction: str,
     labels: str = "labels",
     index: bool = False,
+    one_hot: bool = True,
     reduces: Literal["axis", "none"] = "axis",
     classes: tuple[str, ...] = (),
     constants: tuple[str, ...] = (),
@@ -29,7 +30,8 @@ def weighted(
     """Make the formula ``sample_weight * value``, exactly 0 for the examples that are left out.
 
     ``value(xp, x, t, **rest)`` and ``partials(xp, wrt, x, t, **rest)`` see neither weights nor
-    masks; with ``index`` they see indices as a one-hot ``t``, and in ``invalid`` the wrong ones.
+    masks; with ``index`` they see indices as a one-hot ``t``, and in ``invalid`` the wrong ones,
+    unless ``one_hot`` is turned off.
     """
     roles: dict[str, Role] = {
         prediction: prediction_role,
@@ -50,7 +52,7 @@ def weighted(
         """Rename, hide what is left out, turn indices into one-hot rows; and what is not hidden."""
         arrays = {inner_name(name): x for name, x in arrays.items()}
         active = keep
-        if sample_weight is not None:
+        if sample_weight is not None and prediction_role != "constant":
             # A weight of 0 hides only what holds no number: the others keep their derivatives by
             # it, of any order.
             shown = (sample_weight != 0) | _usable(xp, reduces, index, **arrays)
@@ -59,8 +61,8 @@ def weighted(
             # One half is inside the domain of logits and of probabilities.
             arrays["x"] = xp.where(active, arrays["x"], 0.5)
             arrays["t"] = xp.where(active, arrays["t"], 0)
-        if index:
-            arrays |= _one_hot(xp, **arrays)
+        if index and one_hot:
+            arrays |= one_hot_rows(xp, **arrays)
         return arrays, active
 
     def weighted_value(xp: Namespace, *, sample_weight: Any, keep: Any, **arrays: Any) -> Any:
@@ -106,7 +108,10 @@ def _scale(xp: Namespace, x: Any, sample_weight: Any, active: Any) -> Any:
     return x if active is None else xp.where(active, x, 0.0)
 
 
-def _one_hot(xp: Namespace, x: Any, t: Any, *, axis: int, dtype: str, **_: Any) -> dict[str, Any]:
+def one_hot_rows(
+    xp: Namespace, x: Any, t: Any, *, axis: int, dtype: str, **_: Any
+) -> dict[str, Any]:
+    """Indices ``t`` as one-hot rows of the classes of ``x``, and which are none."""
     n = xp.size(x, axis)
     classes = xp.reshape(xp.class_range(t, n), along(axis, x.ndim))
     one_hot = xp.astype(t == classes, getattr(xp, dtype))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -47,6 +48,10 @@ class Harness:
 
     def elsewhere(self, x: Any) -> Any:
         """Copy an array to another device; None where there is no other."""
+        return None
+
+    def accelerator(self) -> AbstractContextManager[Any] | None:
+        """Treat arrays as if they lay on an accelerator; None where it makes no difference."""
         return None
 
     def owns(self, x: Any) -> bool:
