@@ -81,11 +81,11 @@ def _map_rows(f: Callable[..., Any], rows: Arrays, step: int, /) -> Any:
     n = rows[0].shape[0]
     if n <= step:
         return f(*rows)
+    result = None
     for start in range(0, n, step):
         part = slice(start, start + step)
         block = f(*(None if x is None else x[part] for x in rows))
-        if not start:
-            result = block.new_empty((n, *block.shape[1:]))
+        result = block.new_empty((n, *block.shape[1:])) if result is None else result
         result[part] = block
     return result
 

@@ -197,7 +197,7 @@ def _gradients(terms: _Terms, rows: _Rows) -> Any:
     x = _kept(terms, rows)
     p = ops.softmax(x, terms.dtype)
     scale = rows.cotangent if rows.weight is None else rows.weight * rows.cotangent
-    total = 0.0
+    total, own = 0.0, None
     if terms.z_loss is not None:
         top = xp.astype(xp.max(x, axis=-1, keepdims=True), terms.dtype)
         lse = top - xp.log(xp.max(p, axis=-1, keepdims=True))
@@ -211,7 +211,7 @@ def _gradients(terms: _Terms, rows: _Rows) -> Any:
     if share is not None:
         total = total + xp.sum(share, axis=-1, keepdims=True)
     p = ops.multiply(p, scale * total)
-    if terms.is_index:
+    if own is not None:
         p = ops.add_at(p, rows.labels, 0.0 - scale * own)
     if share is not None:
         p = ops.subtract_product(p, scale, share)
