@@ -248,6 +248,8 @@ TABLE: list[Row] = [
     Row("categorical_cross_entropy", [0, 1, 0], ONE_HOT[1], 0, [0, -1, 0]),
     Row("categorical_cross_entropy", [0, 1, 0], ONE_HOT[0], INF, [-INF, 0, 0]),
     Row("categorical_cross_entropy", [0, 1, 0], [0.0, 0.5, 0.0], 0, [0, -0.5, 0]),
+    # A divisor below the normal numbers, which some frameworks flush to 0.
+    Row("categorical_cross_entropy", [1e-39, 1, 0], ONE_HOT[1], 0, [0, -1, 0]),
     Row("sparse_categorical_cross_entropy", [0, 1, 0], 1, 0, [0, -1, 0]),
     Row("sparse_categorical_cross_entropy", [0, 1, 0], 0, INF, [-INF, 0, 0]),
     Row("sparse_categorical_cross_entropy", [0, 1, 0], 0, 0, [0, 0, 0], {"ignore_index": 0}),
