@@ -143,6 +143,51 @@ def test_second_order(harness: Harness) -> None:
     slope = 2 * np.array([0.0, 1.0]) * (g * g).sum(-1)
     check(harness.numpy(by_weight), slope, np.ones(2), compare.GRADIENT)
 
+    def linear(weight: Any) -> Any:
+        loss = xentropy.value_and_grad(xentropy.sparse_softmax_cross_entropy)
+        gradient = loss(arrays[0], labels, sample_weight=weight)[1]
+        return xentropy.squared_error(gradient, harness.array(g), reduction="sum")
+
+    # d/dw of |w g - g|^2 is 2 (w - 1) |g|^2: not 0 where the weight is.
+    (found,) = harness.gradient(linear, arrays[1:], (0,))
+    check(harness.numpy(found), -2 * np.array([1.0, 0.0]) * (g * g).sum(-1), np.ones(2), 8.0)
+
+
+def test_what_is_mapped(harness: Harness) -> None:
+    """The labels or the weights alone, and the cotangent, as in a Jacobian."""
+    if "vmap" not in harness.transforms:
+        pytest.skip("nothing to map with: `Harness.transforms` has no vmap")
+    r = rng("accelerated maps")
+    x, w = harness.array(r.normal(size=(2, 3))), harness.array(r.uniform(1, 2, (4, 3)))
+    t, y = harness.array(r.dirichlet(np.ones(3), (4, 2))), harness.array(np.array([[1, 2], [0, 0]]))
+    mapped: list[tuple[Any, Any]] = [
+        (w, lambda w: xentropy.cross_entropy(x, y[0], class_weight=w, label_smoothing=0.1)),
+        (t, lambda t: xentropy.cross_entropy(x, t)),
+        (y, lambda y: xentropy.value_and_grad(xentropy.cross_entropy)(x, y)[1]),
+    ]
+    for batch, f in mapped:
+        got = harness.numpy(harness.transforms["vmap"](f)(batch))
+        each = np.stack([harness.numpy(f(batch[i])) for i in range(len(got))])
+        check(got, each, np.ones_like(each), compare.VALUE)
+    hessian = harness.transforms["hessian"]
+    got = harness.numpy(hessian(lambda x: xentropy.cross_entropy(x, y[0], reduction="sum"), x))
+    e = np.exp(harness.numpy(x))
+    p = e / e.sum(-1, keepdims=True)
+    for i in range(2):
+        want = np.diag(p[i]) - np.outer(p[i], p[i])
+        check(got[i, :, i], want, np.ones_like(want), compare.GRADIENT)
+
+
+def test_one_number_on_the_cpu(harness: Harness) -> None:
+    """Weights of one number need not be moved."""
+    x = harness.array(np.zeros((2, 3), np.float32))
+    far = harness.elsewhere(x)
+    if far is None:
+        pytest.skip("one device: no harness can make a second, see `Harness.elsewhere`")
+    weight = harness.array(np.array(2.0, np.float32))
+    loss = xentropy.cross_entropy(far, [0, 1], sample_weight=weight, class_weight=weight)
+    assert tuple(loss.shape) == (2,)
+
 
 def test_it_is_what_runs(harness: Harness) -> None:
     """A confident row keeps its digits in the formula only."""

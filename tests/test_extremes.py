@@ -248,6 +248,10 @@ TABLE: list[Row] = [
     Row("categorical_cross_entropy", [0, 1, 0], ONE_HOT[1], 0, [0, -1, 0]),
     Row("categorical_cross_entropy", [0, 1, 0], ONE_HOT[0], INF, [-INF, 0, 0]),
     Row("categorical_cross_entropy", [0, 1, 0], [0.0, 0.5, 0.0], 0, [0, -0.5, 0]),
+    # NaN, and the logarithm of a negative number, are not dropped by a label of 0.
+    Row("categorical_cross_entropy", [NAN, 0.5, 0.5], ONE_HOT[1], NAN, NANS),
+    Row("sparse_categorical_cross_entropy", [0.5, -0.5, 1], 1, NAN, NANS),
+    Row("binary_cross_entropy", 1.5, 0.5, NAN, NAN),
     # A divisor below the normal numbers, which some frameworks flush to 0.
     Row("categorical_cross_entropy", [1e-39, 1, 0], ONE_HOT[1], 0, [0, -1, 0]),
     Row("sparse_categorical_cross_entropy", [0, 1, 0], 1, 0, [0, -1, 0]),

@@ -105,6 +105,21 @@ def test_ignore_index(harness: Harness, case: tuple[str, int, list[int], list[bo
     np.testing.assert_array_equal(np.all(grad == 0, axis=1), out)
 
 
+@pytest.mark.parametrize("listed", [False, True], ids=["numpy", "list"])
+@pytest.mark.parametrize(
+    "case", [*IGNORED, ("int64", 2**32, [2**32, 0, 4, 1], [True] + [False] * 3)]
+)
+def test_ignore_index_of_weak_labels(
+    harness: Harness, case: tuple[str, int, list[int], list[bool]], listed: bool
+) -> None:
+    """Also where the family has no integers of 64 bits, in which they would wrap."""
+    dtype, k, given, out = case
+    labels: Any = given if listed else np.array(given, dtype)
+    x = harness.array(X.astype(np.float32))
+    value = xentropy.sparse_softmax_cross_entropy(x, labels, ignore_index=k)
+    np.testing.assert_array_equal(harness.numpy(value) == 0, out)
+
+
 def test_what_wraps_to_ignore_index_is_wrong(harness: Harness, mode: str) -> None:
     """In uint8 156 is not -100: it names no class."""
     labels = np.array([1, 156, 0, 2], np.uint8)

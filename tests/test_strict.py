@@ -367,3 +367,15 @@ def test_a_traced_call_is_not_looked_at(harness: Harness, mode: str) -> None:
     with xentropy.strict():
         losses = harness.numpy(run(bad, labels))
     assert np.isnan(losses).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("narrow", ["float16", "float32"])
+def test_sums_to_the_rounding_of_the_dtype_that_came(harness: Harness, narrow: str) -> None:
+    """Narrow labels beside wide logits, and narrow probabilities in the place of logits."""
+    e = np.exp(np.random.default_rng(5).normal(size=(4, 50)))
+    rounded = (e / e.sum(-1, keepdims=True)).astype(narrow)
+    assert np.any(rounded.astype(np.float64).sum(-1) != 1)
+    with xentropy.strict():
+        xentropy.softmax_cross_entropy(harness.array(e), rounded)
+        with pytest.raises(xentropy.XentropyError, match="softmax applied twice"):
+            xentropy.cross_entropy(rounded, np.arange(4))

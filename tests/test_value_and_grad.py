@@ -90,6 +90,28 @@ def test_in_every_mode(harness: Harness, mode: str) -> None:
         near(harness, got, eager)
 
 
+@pytest.mark.parametrize("reduction", ["sum", "mean", "partial"])
+def test_one_loss(harness: Harness, reduction: str) -> None:
+    """A loss without dimensions is its own sum."""
+    x = harness.array(np.array(3.0))
+    value, grad = vag(xentropy.squared_error)(x, 1.0, reduction=reduction)
+    assert float(value.value() if isinstance(value, xentropy.Mean) else value) == 4
+    assert float(grad) == 4
+    row = harness.array(np.zeros(2))
+    _, grad = vag(xentropy.cross_entropy)(row, 0, reduction=reduction)
+    assert harness.numpy(grad).tolist() == [-0.5, 0.5]
+
+
+def test_by_a_weight_of_0_with_a_masked_class(harness: Harness) -> None:
+    """The loss is finite whatever stands on a class that is removed."""
+    x = harness.array(np.array([[1.0, 1.0, np.nan]]))
+    weight = harness.array(np.array([0.0]))
+    given: dict[str, Any] = {"class_mask": [True, True, False], "sample_weight": weight}
+    f = vag(xentropy.cross_entropy, "sample_weight")
+    _, grad = f(x, harness.array(np.array([0])), **given)
+    near(harness, grad, harness.array(np.log([2.0])))
+
+
 @pytest.mark.parametrize("argnums", [0, "labels", (0,), (1, "logits"), ("labels", "sample_weight")])
 def test_argnums(harness: Harness, argnums: Any) -> None:
     x, t = given(harness)

@@ -56,8 +56,13 @@ def keep_of_index(call: Call, labels: Any, ignore_index: int | None) -> Any:
 
 
 def _exact(call: Call, labels: Any) -> np.ndarray[Any, Any] | None:
-    """Python integers as objects, where no integer dtype holds all of them."""
+    """Integers that the dtype of the family does not hold: as they came, or as objects."""
     given = call.given["labels"]
+    if isinstance(given, (int, list, tuple, np.ndarray)) and call.backend.eager():
+        host = np.asarray(given)
+        narrow = call.kind(labels) == "int" and call.backend.index_dtype(labels) == "int32"
+        if narrow and host.size and host.dtype.kind in "iu":
+            return host if host.min() < -(2**31) or host.max() >= 2**31 else None
     listed = isinstance(given, (int, list, tuple)) and call.backend.eager()
     if not listed or call.kind(labels) == "int":
         return None

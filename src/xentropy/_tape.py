@@ -2,37 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from ._types import Arrays, Namespace, Options
 from .formulas.formula import Formula, vjp
 
-__all__ = ["Tape", "record", "recording"]
+__all__ = ["Pull", "Tape", "active", "record", "recording"]
+
+# ``pull(wanted, cotangent)``: the gradients by the arrays of a step that are wanted.
+Pull: TypeAlias = Callable[[tuple[bool, ...], Any], Arrays]
 
 
 class _Step(NamedTuple):
-    xp: Namespace
     formula: Formula
     arrays: Arrays
-    options: Options
     output: Any
+    pull: Pull
 
 
 class Tape:
-    """The steps of one call, in order; arrays are known by identity and kept alive."""
+    """The steps of one call, in order; arrays are known by identity and kept alive.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    primals : tuple of arrays
+        What the gradient is to be taken by.
+    reduces : bool
+        Whether the call reduces its losses; if not, their cotangent is 1.
+    """
+
+    def __init__(self, primals: Arrays, reduces: bool) -> None:
+        self._primals = primals
         self._steps: list[_Step] = []
+        self.reduces = reduces
+
+    def wants(self, x: Any) -> bool:
+        """Whether the gradient is taken by this array."""
+        return any(x is primal for primal in self._primals)
 
     def append(self, step: _Step) -> None:
         self._steps.append(step)
 
-    def gradients(self, output: Any, seed: Any, primals: Arrays) -> Arrays:
-        """Pull ``seed`` from ``output`` back to ``primals``, in reverse order of the steps."""
-        moving = {id(x) for x in primals}
+    def gradients(self, output: Any, seed: Any) -> Arrays:
+        """Pull ``seed`` from ``output`` back to the primals, in reverse order of the steps."""
+        moving = {id(x) for x in self._primals}
         wrt = []
         for step in self._steps:
             roles = step.formula.roles.values()
@@ -45,21 +61,21 @@ class Tape:
             cotangent = cotangents.get(id(step.output))
             if cotangent is None or not any(wanted):
                 continue
-            pulled = vjp(step.xp, step.formula, step.arrays, step.options, wanted, cotangent)
+            pulled = step.pull(wanted, cotangent)
             for array, gradient in zip(step.arrays, pulled, strict=True):
                 if gradient is not None:
                     known = cotangents.get(id(array))
                     cotangents[id(array)] = gradient if known is None else known + gradient
-        return tuple(cotangents.get(id(x)) for x in primals)
+        return tuple(cotangents.get(id(x)) for x in self._primals)
 
 
 _active: ContextVar[Tape | None] = ContextVar("xentropy_tape", default=None)
 
 
 @contextmanager
-def recording() -> Iterator[Tape]:
+def recording(primals: Arrays, reduces: bool) -> Iterator[Tape]:
     """Record every formula that a backend without gradients evaluates in this context."""
-    tape = Tape()
+    tape = Tape(primals, reduces)
     token = _active.set(tape)
     try:
         yield tape
@@ -67,8 +83,25 @@ def recording() -> Iterator[Tape]:
         _active.reset(token)
 
 
-def record(xp: Namespace, formula: Formula, arrays: Arrays, options: Options, output: Any) -> None:
+def active() -> Tape | None:
+    """The tape of this context."""
+    return _active.get()
+
+
+def record(
+    xp: Namespace,
+    formula: Formula,
+    arrays: Arrays,
+    options: Options,
+    output: Any,
+    pull: Pull | None = None,
+) -> None:
     """Note a step, where somebody is recording."""
     tape = _active.get()
-    if tape is not None:
-        tape.append(_Step(xp, formula, arrays, options, output))
+    if tape is None:
+        return
+
+    def partials(wanted: tuple[bool, ...], cotangent: Any) -> Arrays:
+        return vjp(xp, formula, arrays, options, wanted, cotangent)
+
+    tape.append(_Step(formula, arrays, output, pull or partials))

@@ -32,7 +32,7 @@ Reduction: TypeAlias = Literal["none", "sum", "mean", "partial"]
 class Namespace(Protocol):
     """The functions that `xentropy.formulas` may use; every backend's ``xp`` offers these.
 
-    All but the last four have the signature of the array API standard, 2024.12.
+    All but the last six have the signature of the array API standard, 2024.12.
     """
 
     float32: Any
@@ -58,6 +58,10 @@ class Namespace(Protocol):
     def zeros_like(self, x: Any, /) -> Any: ...
 
     # Beyond the standard.
+    def broadcast_like(self, x: Any, like: Any, /) -> Any:
+        """``x`` in the shape of ``like``, where possible without memory of its own."""
+        ...
+
     def class_range(self, labels: Any, n: Any, /) -> Any:
         """``arange(n)`` with the dtype and device of ``labels``."""
         ...
@@ -72,4 +76,8 @@ class Namespace(Protocol):
 
     def stop_gradient(self, x: Any, /) -> Any:
         """``x`` as a constant of automatic differentiation."""
+        ...
+
+    def total(self, x: Any, dtype: Any, /) -> Any:
+        """The sum of all of ``x`` in a dtype at least as wide, to about one rounding of it."""
         ...

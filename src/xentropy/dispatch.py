@@ -103,8 +103,14 @@ class Backend:
         """The dtype for sums over examples: float64 where the device of ``x`` has it."""
         return "float64"
 
-    def apply(self, formula: Formula, arrays: Arrays, options: Options) -> Any:
-        """Evaluate a formula so that its partials become its derivative."""
+    def apply(
+        self, formula: Formula, arrays: Arrays, options: Options, upstream: float | None = None
+    ) -> Any:
+        """Evaluate a formula so that its partials become its derivative.
+
+        ``upstream`` is the cotangent that each element of the result will most likely get, for
+        kernels that compute the gradient with the value; None where nothing is known.
+        """
         # Infinities and NaN are results here; underflow is a probability of 0.
         with np.errstate(all="ignore"):
             output = value(self.xp, formula, arrays, options)

@@ -90,7 +90,8 @@ def value_and_grad(
         primals = {name: _primal(backend, like, name, given[name]) for name in names}
         _check_floating(call, given, primals)
         try:
-            value, gradients = _differentiate(backend, call, primals)
+            reduces = given.get("reduction", "none") != "none"
+            value, gradients = _differentiate(backend, call, primals, reduces)
         except XentropyError:
             _check_conversions(call, given, primals)
             raise
@@ -239,7 +240,7 @@ def _check_conversions(
 
 
 def _differentiate(
-    backend: Backend, call: Callable[..., Any], primals: dict[str, Any]
+    backend: Backend, call: Callable[..., Any], primals: dict[str, Any], reduces: bool
 ) -> tuple[Any, dict[str, Any]]:
     arrays = tuple(primals.values())
     if backend.autodiff:
@@ -254,7 +255,7 @@ def _differentiate(
     else:
         # A view of its own makes each argument distinct, also where one array is passed twice.
         arrays = tuple(x[...] for x in arrays)
-        with recording() as tape:
+        with recording(arrays, reduces) as tape:
             value = call(**dict(zip(primals, arrays, strict=True)))
         gradients = _from_tape(backend, tape, _root(backend, value), arrays)
     return value, dict(zip(primals, gradients, strict=True))
@@ -273,7 +274,7 @@ def _root(backend: Backend, value: Any) -> Any:
 def _from_tape(backend: Backend, tape: Tape, root: Any, primals: Arrays) -> Arrays:
     """The gradients by the formulas' own partials."""
     with np.errstate(all="ignore"):
-        gradients = tape.gradients(root, backend.xp.ones_like(root), primals)
+        gradients = tape.gradients(root, backend.xp.ones_like(root))
     return tuple(
         backend.xp.zeros_like(x) if g is None else g
         for x, g in zip(primals, gradients, strict=True)

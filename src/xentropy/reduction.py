@@ -40,7 +40,8 @@ class Mean(NamedTuple):
     def __add__(self, other: Any) -> Any:
         if not isinstance(other, Mean):
             return NotImplemented
-        return type(self)(self.total + other.total, self.weight + other.weight)
+        kind = type(self) if type(self) is type(other) else Mean
+        return kind(self.total + other.total, self.weight + other.weight)
 
     def __radd__(self, other: Any) -> Any:
         # The built-in sum starts from 0.

@@ -112,7 +112,9 @@ def _check_labels(
         return
     _refuse_where(call, LabelError, "lie in [0, 1]", labels, _outside_unit(t) & kept)
     if call.axis is not None and t.ndim and t.shape[call.axis] == call.x.shape[call.axis]:
-        wrong = kept.any(axis=call.axis) & ~_sums_to_one(t, call.axis, call.dtype)
+        given = call.given[labels]
+        came = given if hasattr(given, "dtype") else call.labels
+        wrong = kept.any(axis=call.axis) & ~_sums_to_one(t, call.axis, call, came)
         _refuse_where(call, LabelError, f"sum to 1 along axis {call.axis}", labels, wrong)
 
 
@@ -146,7 +148,7 @@ def _are_distributions(x: np.ndarray[Any, Any], kept: np.ndarray[Any, Any], call
     axis = call.axis
     if axis is None or x.shape[axis] < 2 or not kept.any() or (_outside_unit(x) & kept).any():
         return False
-    sums = _sums_to_one(np.where(kept, x, 0.0), axis, call.dtype)
+    sums = _sums_to_one(np.where(kept, x, 0.0), axis, call, call.x)
     return bool(sums[kept.any(axis=axis)].all())
 
 
@@ -155,8 +157,13 @@ def _outside_unit(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return outside
 
 
-def _sums_to_one(x: np.ndarray[Any, Any], axis: int, dtype: str) -> np.ndarray[Any, Any]:
-    tolerance = x.shape[axis] ** 0.5 * 8 * float(np.finfo(dtype).eps)
+_EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
+
+
+def _sums_to_one(x: np.ndarray[Any, Any], axis: int, call: Call, came: Any) -> np.ndarray[Any, Any]:
+    """To the rounding of the compute dtype and of the one in which the numbers came."""
+    name = came.dtype.name if isinstance(came, np.ndarray) else call.backend.dtype_name(came)
+    tolerance = x.shape[axis] ** 0.5 * 8 * max(_EPS[call.dtype], _EPS.get(name, 0.0))
     close: np.ndarray[Any, Any] = np.abs(x.sum(axis=axis) - 1.0) <= tolerance
     return close
 

@@ -42,6 +42,9 @@ def _namespace(base: Any) -> Any:
     def class_range(labels: Any, n: int, /) -> Any:
         return base.arange(n, dtype=labels.dtype, device=array_api_compat.device(labels))
 
+    def wide_total(x: Any, dtype: Any, /) -> Any:
+        return total(astype(x, dtype), axis=None, keepdims=False)
+
     def gather(x: Any, index: Any, /) -> Any:
         flat = base.take(x, base.reshape(index, (-1,)), axis=0)
         return base.reshape(flat, index.shape)
@@ -50,11 +53,13 @@ def _namespace(base: Any) -> Any:
     xp: Any = SimpleNamespace(
         **functions,
         astype=astype,
+        broadcast_like=lambda x, like, /: base.broadcast_to(x, like.shape),
         class_range=class_range,
         gather=gather,
         size=size,
         stop_gradient=lambda x, /: x,
         sum=total,
+        total=wide_total,
     )
     return xp
 

@@ -49,9 +49,14 @@ def _max(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
     return jnp.max(x, axis=axis, keepdims=keepdims)
 
 
+def _total(x: Any, dtype: Any, /) -> Any:
+    return _sum(x, axis=None, keepdims=False) if x.dtype == dtype else jnp.sum(x, dtype=dtype)
+
+
 _namespace: Any = SimpleNamespace(
     abs=jnp.abs,
     astype=lambda x, dtype, /: jnp.asarray(x, dtype=dtype),
+    broadcast_like=lambda x, like, /: jnp.broadcast_to(x, like.shape),
     class_range=lambda labels, n, /: jnp.arange(n, dtype=labels.dtype),
     exp=jnp.exp,
     expand_dims=jnp.expand_dims,
@@ -74,6 +79,7 @@ _namespace: Any = SimpleNamespace(
     stop_gradient=jax.lax.stop_gradient,
     sum=_sum,
     tanh=jnp.tanh,
+    total=_total,
     where=jnp.where,
     zeros_like=jnp.zeros_like,
 )
@@ -148,7 +154,9 @@ class _JAX(Backend):
     def accumulator(self, x: Any) -> str:
         return str(jax.dtypes.canonicalize_dtype(np.float64).name)
 
-    def apply(self, formula: Formula, arrays: Arrays, options: Options) -> Any:
+    def apply(
+        self, formula: Formula, arrays: Arrays, options: Options, upstream: float | None = None
+    ) -> Any:
         numbers = {k: v for k, v in options.items() if type(v) is float}
         static = tuple((k, v) for k, v in options.items() if type(v) is not float)
         return _rule(formula, static, tuple(numbers))(*arrays, *numbers.values())

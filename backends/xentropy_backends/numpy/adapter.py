@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from xentropy._tape import record
+from xentropy._tape import active, record
 from xentropy._types import Arrays, Options
 from xentropy.dispatch import Backend
-from xentropy.formulas.formula import Formula, value
+from xentropy.formulas.formula import Formula, value, vjp
+from xentropy.kernels import calls
 
 __all__ = ["backend"]
 
@@ -37,11 +38,25 @@ def _class_range(labels: Any, n: int, /) -> Any:
     return np.arange(n, dtype=labels.dtype)
 
 
+def _exp(x: Any, /) -> Any:
+    # A perplexity may be infinite too, and is no formula.
+    with np.errstate(over="ignore"):
+        return np.exp(x)
+
+
+def _total(x: Any, dtype: Any, /) -> Any:
+    found = calls.total(x) if dtype == np.float64 else None
+    if found is None:
+        found = _sum(x, axis=None, keepdims=False) if x.dtype == dtype else np.sum(x, dtype=dtype)
+    return np.asarray(found, dtype=dtype)
+
+
 _namespace: Any = SimpleNamespace(
     abs=np.abs,
     astype=_astype,
+    broadcast_like=lambda x, like, /: np.broadcast_to(x, like.shape),
     class_range=_class_range,
-    exp=np.exp,
+    exp=_exp,
     expand_dims=np.expand_dims,
     float32=np.float32,
     float64=np.float64,
@@ -61,9 +76,30 @@ _namespace: Any = SimpleNamespace(
     stop_gradient=lambda x, /: x,
     sum=_sum,
     tanh=np.tanh,
+    total=_total,
     where=np.where,
     zeros_like=np.zeros_like,
 )
+
+
+def _by_kernel(formula: Formula, arrays: Arrays, options: Options, upstream: float | None) -> Any:
+    tape = active()
+    saving = tape is not None and tape.wants(arrays[0])
+    if tape is not None and not tape.reduces:
+        upstream = 1.0
+    output, state = calls.losses(formula, arrays, options, saving=saving, upstream=upstream)
+
+    def pull(wanted: tuple[bool, ...], cotangent: Any) -> Arrays:
+        others = (wanted[0] and state is None, *wanted[1:])
+        pulled: Arrays = (None,) * len(arrays)
+        if any(others):
+            pulled = vjp(_namespace, formula, arrays, options, others, cotangent)
+        if wanted[0] and state is not None:
+            pulled = (calls.gradient(state, cotangent), *pulled[1:])
+        return pulled
+
+    record(_namespace, formula, arrays, options, output, pull)
+    return output
 
 
 class _NumPy(Backend):
@@ -82,13 +118,20 @@ class _NumPy(Backend):
     def concrete(self, x: Any, *, sync: bool = False) -> np.ndarray[Any, Any]:
         return np.asarray(x)
 
-    def apply(self, formula: Formula, arrays: Arrays, options: Options) -> Any:
+    def apply(
+        self, formula: Formula, arrays: Arrays, options: Options, upstream: float | None = None
+    ) -> Any:
         # Infinities and NaN are results here; underflow is a probability of 0.
         with np.errstate(all="ignore"):
+            if calls.serves(formula, arrays, arrays[0].dtype.name):
+                return _by_kernel(formula, arrays, options, upstream)
             # A loss of scalars is a 0-d array like any other, not a NumPy scalar.
             output = np.asarray(value(self.xp, formula, arrays, options))
         record(self.xp, formula, arrays, options, output)
         return output
+
+    def kernels(self) -> list[str]:
+        return calls.names()
 
     def versions(self) -> dict[str, str]:
         return {"numpy": np.__version__}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -13,9 +12,11 @@ import tensorflow as tf
 from xentropy._types import Arrays, Namespace, Options
 from xentropy.dispatch import Backend
 from xentropy.errors import UnsupportedError
-from xentropy.formulas import fused
 from xentropy.formulas.formula import Formula, value, vjp
 from xentropy.formulas.numeric import exact_log1p, split_sum
+from xentropy.kernels import calls
+
+from . import kernels
 
 __all__ = ["backend"]
 
@@ -84,9 +85,16 @@ def _class_range(labels: Any, n: Any, /) -> Any:
     return tf.range(tf.cast(n, labels.dtype))
 
 
+def _total(x: Any, dtype: Any, /) -> Any:
+    if x.dtype == dtype:
+        return _sum(x, axis=tuple(range(x.ndim)), keepdims=False)
+    return tf.reduce_sum(tf.cast(x, dtype))
+
+
 _namespace: Any = SimpleNamespace(
     abs=tf.abs,
     astype=_astype,
+    broadcast_like=lambda x, like, /: tf.broadcast_to(x, tf.shape(like)),
     class_range=_class_range,
     exp=tf.exp,
     expand_dims=tf.expand_dims,
@@ -109,48 +117,9 @@ _namespace: Any = SimpleNamespace(
     stop_gradient=tf.stop_gradient,
     sum=_sum,
     tanh=tf.tanh,
+    total=_total,
     where=_where,
     zeros_like=tf.zeros_like,
-)
-
-
-def _map_rows(f: Callable[..., Any], rows: Arrays, step: int, /) -> Any:
-    n = rows[0].shape[0]
-    if n <= step:
-        return f(*rows)
-    parts = [slice(start, start + step) for start in range(0, n, step)]
-    return tf.concat([f(*(None if x is None else x[p] for x in rows)) for p in parts], 0)
-
-
-def _moveaxis(x: Any, source: int, destination: int, /) -> Any:
-    order = list(range(x.ndim))
-    order.insert(destination % x.ndim, order.pop(source))
-    return tf.transpose(x, order)
-
-
-def _add_at(p: Any, index: Any, x: Any, /) -> Any:
-    # Not a scatter, whose gradient tf.GradientTape does not have twice.
-    return p + tf.where(tf.range(p.shape[1], dtype=index.dtype) == index, x, tf.zeros_like(x))
-
-
-def _whole(p: Any, /) -> Any:
-    # TensorFlow's own leave numbers beside a NaN or an infinity.
-    spoiled = tf.reduce_any(tf.math.is_nan(p), -1, keepdims=True)
-    return p + _where(spoiled, float("nan"), tf.zeros_like(p[:, :1]))
-
-
-# For accelerators; tensors are never written to.
-_fused_ops: Any = SimpleNamespace(
-    add_at=_add_at,
-    broadcast_to=lambda x, shape, /: x if x.shape == shape else tf.broadcast_to(x, shape),
-    fill=lambda p, where, x, /: _where(where, x, p),
-    log_softmax=lambda x, dtype, /: _whole(tf.nn.log_softmax(tf.cast(x, dtype))),
-    map_rows=_map_rows,
-    moveaxis=_moveaxis,
-    multiply=lambda p, x, /: p * x,
-    softmax=lambda x, dtype, /: _whole(tf.nn.softmax(tf.cast(x, dtype))),
-    subtract_product=lambda p, a, b, /: p - a * b,
-    take=lambda p, index, /: tf.gather(p, index, batch_dims=1),
 )
 
 
@@ -174,7 +143,7 @@ class _TensorFlow(Backend):
             hint = "give it one with tf.ensure_shape or an input_signature."
             msg = f"xentropy: the rank of every tensor must be known.\nHint: {hint}"
             raise UnsupportedError(msg)
-        return None if tf.is_symbolic_tensor(x) else _place(x.device)
+        return None if tf.is_symbolic_tensor(x) else kernels.place(x.device)
 
     def default_float(self) -> str:
         return "float32"
@@ -189,7 +158,7 @@ class _TensorFlow(Backend):
         x = _tensor(x)
         if tf.is_symbolic_tensor(x):
             return None
-        if accelerated(x):
+        if kernels.accelerated(x):
             return np.asarray(x.numpy()) if sync else None
         try:
             return np.from_dlpack(x)
@@ -198,16 +167,20 @@ class _TensorFlow(Backend):
 
     # Nothing here depends on the values of tensors: AutoGraph would find nothing to convert.
     @tf.autograph.experimental.do_not_convert
-    def apply(self, formula: Formula, arrays: Arrays, options: Options) -> Any:
+    def apply(
+        self, formula: Formula, arrays: Arrays, options: Options, upstream: float | None = None
+    ) -> Any:
         arrays = tuple(None if x is None else _tensor(x) for x in arrays)
         # What tapes do not watch they do not keep: of the value they need no intermediate result.
         constants = tuple(None if x is None else tf.stop_gradient(x) for x in arrays)
-        if _is_fused(formula, arrays[0]):
-            output = fused.value(self.xp, _fused_ops, formula, constants, options)
-        else:
-            output = value(self.xp, formula, constants, options)
-        first, *others = _groups(formula, arrays) or [()]
-        result = _differentiable(self.xp, formula, arrays, options, first, output)
+        kernel = kernels.find(self.xp, formula, arrays, options)
+        output = (
+            value(self.xp, formula, constants, options)
+            if kernel is None
+            else kernel.value(constants)
+        )
+        first, *others = _groups(formula, arrays, kernel is not None) or [()]
+        result = _differentiable(self.xp, formula, arrays, options, first, output, kernel)
         for group in others:
             zero = tf.zeros_like(output)
             result += _differentiable(self.xp, formula, arrays, options, group, zero)
@@ -229,13 +202,13 @@ class _TensorFlow(Backend):
         return result, tuple(tf.convert_to_tensor(g) for g in gradients)
 
     def kernels(self) -> list[str]:
-        return ["formulas", "own softmax on accelerators"]
+        return [*calls.names(), "own softmax on accelerators"]
 
     def versions(self) -> dict[str, str]:
         return {"tensorflow": str(tf.__version__)}
 
     def devices(self) -> list[str]:
-        return [_place(device.name) for device in tf.config.list_logical_devices()]
+        return [kernels.place(device.name) for device in tf.config.list_logical_devices()]
 
 
 def _tensor(x: Any) -> Any:
@@ -243,24 +216,7 @@ def _tensor(x: Any) -> Any:
     return x if isinstance(x, tf.Tensor) else tf.convert_to_tensor(x)
 
 
-@functools.cache
-def _place(device: str) -> str:
-    spec = tf.DeviceSpec.from_string(device)
-    kind = str(spec.device_type).lower()
-    return kind if kind == "cpu" else f"{kind}:{spec.device_index}"
-
-
-def accelerated(x: Any) -> bool:
-    """Whether ``x`` lies on an accelerator."""
-    return _place(x.device) != "cpu"
-
-
-def _is_fused(formula: Formula, x: Any) -> bool:
-    """Whether the framework's own softmax computes: on accelerators, in eager mode."""
-    return formula in fused.FORMULAS and not tf.is_symbolic_tensor(x) and accelerated(x)
-
-
-def _groups(formula: Formula, arrays: Arrays) -> list[tuple[int, ...]]:
+def _groups(formula: Formula, arrays: Arrays, by_kernel: bool) -> list[tuple[int, ...]]:
     """The positions of the arrays to be differentiated, in groups.
 
     A tape asks for the gradients of a whole group, if it watches one array of it. So weights, whose
@@ -272,7 +228,7 @@ def _groups(formula: Formula, arrays: Arrays) -> list[tuple[int, ...]]:
         if x is None or role == "constant" or not x.dtype.is_floating:
             continue
         joined = i == 0 or role == "elements" or formula.reduces == "all"
-        joined = joined and not (i and _is_fused(formula, arrays[0]))
+        joined = joined and not (i and by_kernel)
         (together if joined else alone).append(i)
     return [tuple(together)] * bool(together) + [(i,) for i in alone]
 
@@ -284,6 +240,7 @@ def _differentiable(
     options: Options,
     group: tuple[int, ...],
     output: Any,
+    kernel: kernels.Kernel | None = None,
 ) -> Any:
     """``output`` with the formula's gradient by the arrays at the positions in ``group``."""
     wrt = tuple(i in group for i in range(len(arrays)))
@@ -296,9 +253,8 @@ def _differentiable(
 
         def gradient(upstream: Any) -> list[Any]:
             upstream = tf.convert_to_tensor(upstream)  # tf.gather sends slices
-            if group == (0,) and _is_fused(formula, inputs[0]):
-                ours = (xp, _fused_ops, formula, tuple(inputs), options)
-                return [fused.gradient(*ours, upstream)]
+            if kernel is not None:
+                return [kernel.gradient(upstream, tuple(inputs))]
             found = vjp(xp, formula, tuple(inputs), options, wrt, upstream)
             # The first argument, the predictions, is never broadcast.
             return [_unbroadcast(found[i], inputs[i]) if i else found[i] for i in group]

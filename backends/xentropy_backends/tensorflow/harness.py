@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from xentropy.testing.harness import Harness, Run
-from xentropy_backends.tensorflow import adapter
+from xentropy_backends.tensorflow import kernels
 
 __all__ = ["harness"]
 
@@ -60,7 +60,7 @@ class _TensorFlow(Harness):
         return tuple(tape.gradient(value, [primals[i] for i in argnums]))
 
     def accelerator(self) -> AbstractContextManager[Any]:
-        return mock.patch.object(adapter, "accelerated", return_value=True)
+        return mock.patch.object(kernels, "accelerated", return_value=True)
 
 
 harness = _TensorFlow("tensorflow")

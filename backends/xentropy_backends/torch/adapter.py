@@ -12,9 +12,11 @@ import torch
 from xentropy._types import Arrays, Options
 from xentropy.dispatch import Backend
 from xentropy.formulas import formula as rules
-from xentropy.formulas import fused
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.numeric import split_sum
+from xentropy.kernels import calls
+
+from . import kernels
 
 __all__ = ["backend"]
 
@@ -48,9 +50,21 @@ def _class_range(labels: Any, n: Any, /) -> Any:
     return torch.arange(n, dtype=labels.dtype, device=labels.device)
 
 
+def _total(x: Any, dtype: Any, /) -> Any:
+    if x.dtype == dtype:
+        return _sum(x, axis=None, keepdims=False)
+    if not torch.compiler.is_compiling() and kernels.is_plain(x):
+        # PyTorch's own takes five times as long.
+        lent = kernels.lend(x)
+        found = calls.total(lent) if lent.dtype == np.float32 else None
+        return torch.tensor(lent.sum(dtype=np.float64) if found is None else found, dtype=dtype)
+    return torch.sum(x, dtype=dtype)
+
+
 _namespace: Any = SimpleNamespace(
     abs=torch.abs,
     astype=lambda x, dtype, /: x.to(dtype),
+    broadcast_like=lambda x, like, /: x.expand_as(like),
     class_range=_class_range,
     exp=torch.exp,
     expand_dims=lambda x, /, *, axis: torch.unsqueeze(x, axis),
@@ -72,147 +86,149 @@ _namespace: Any = SimpleNamespace(
     stop_gradient=lambda x, /: x.detach(),
     sum=_sum,
     tanh=torch.tanh,
+    total=_total,
     where=torch.where,
     zeros_like=torch.zeros_like,
 )
 
 
-def _map_rows(f: Callable[..., Any], rows: Arrays, step: int, /) -> Any:
-    n = rows[0].shape[0]
-    if n <= step:
-        return f(*rows)
-    result = None
-    for start in range(0, n, step):
-        part = slice(start, start + step)
-        block = f(*(None if x is None else x[part] for x in rows))
-        result = block.new_empty((n, *block.shape[1:])) if result is None else result
-        result[part] = block
-    return result
-
-
-# For accelerators: in place, so that no second array of the size of the logits is held.
-_fused_ops: Any = SimpleNamespace(
-    add_at=lambda p, index, x, /: p.scatter_add_(1, index, x),
-    broadcast_to=torch.broadcast_to,
-    fill=lambda p, where, x, /: p.masked_fill_(where, x),
-    log_softmax=lambda x, dtype, /: torch.log_softmax(x, -1, dtype=dtype),
-    map_rows=_map_rows,
-    moveaxis=torch.moveaxis,
-    multiply=lambda p, x, /: p.mul_(x),
-    softmax=lambda x, dtype, /: torch.softmax(x, -1, dtype=dtype),
-    subtract_product=lambda p, a, b, /: p.addcmul_(a, b, value=-1.0),
-    take=lambda p, index, /: torch.gather(p, 1, index),
-)
-
-
-def _is_fused(formula: Formula, arrays: Arrays) -> bool:
-    """Whether the framework's own softmax computes: on accelerators, in eager mode, unmapped."""
-    return (
-        formula in fused.FORMULAS
-        and accelerated(arrays[0])
-        and not torch.compiler.is_compiling()
-        and torch.func.debug_unwrap(arrays[0]).ndim == arrays[0].ndim
-    )
-
-
-def accelerated(x: Any) -> bool:
-    """Whether ``x`` lies on an accelerator."""
-    return bool(x.device.type != "cpu")
+def _wanted(ctx: Any, formula: Formula) -> tuple[bool, ...]:
+    """Which gradients are needed."""
+    count = len(formula.roles)
+    pairs = zip(ctx.needs_input_grad[-count:], formula.roles.values(), strict=True)
+    return tuple(needed and role != "constant" for needed, role in pairs)
 
 
 class _Rule(torch.autograd.Function):
-    """A formula whose derivative are its partials."""
+    """A formula whose derivative are its partials, for torch.compile.
 
-    generate_vmap_rule = True
+    It refuses to read a function with forward mode (graph break GB0144).
+    """
 
     @staticmethod
     def forward(formula: Formula, options: Options, *arrays: Any) -> Any:
-        if _is_fused(formula, arrays):
-            return fused.value(_namespace, _fused_ops, formula, arrays, options)
         return rules.value(_namespace, formula, arrays, options)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         ctx.formula, ctx.options, *arrays = inputs
         ctx.save_for_backward(*arrays)
-        ctx.save_for_forward(*arrays)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:
-        # Under torch.compile, inside torch.func, outputs of other rules seem to need no gradient.
+        # Inside torch.func outputs of other rules seem to need no gradient: all are computed, and
+        # the compiler drops those that nobody wants.
         wrt = tuple(
-            x is not None and (needed or torch.compiler.is_compiling()) and role != "constant"
-            for x, needed, role in zip(
-                ctx.saved_tensors, ctx.needs_input_grad[2:], ctx.formula.roles.values(), strict=True
-            )
+            x is not None and role != "constant"
+            for x, role in zip(ctx.saved_tensors, ctx.formula.roles.values(), strict=True)
         )
-        formula, options, arrays = ctx.formula, ctx.options, ctx.saved_tensors
-        first = None
-        if wrt[0] and _is_fused(formula, arrays):
-            first = _FusedGradient.apply(formula, options, cotangents[0], *arrays)
-            wrt = (False, *wrt[1:])
-        pulled: Arrays = (None,) * len(arrays)
-        if any(wrt):
-            pulled = rules.vjp(_namespace, formula, arrays, options, wrt, cotangents[0])
-        return (None, None, pulled[0] if first is None else first, *pulled[1:])
+        call = (ctx.formula, ctx.saved_tensors, ctx.options)
+        return (None, None, *rules.vjp(_namespace, *call, wrt, cotangents[0]))
 
 
-class _ForwardRule(_Rule):
-    """The same with forward mode, which torch.compile refuses to read (graph break GB0144)."""
-
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        moving = tuple(
-            None if role == "constant" else t
-            for t, role in zip(tangents[2:], ctx.formula.roles.values(), strict=True)
-        )
-        return rules.jvp(_namespace, ctx.formula, ctx.saved_tensors, ctx.options, moving)
-
-
-class _FusedGradient(torch.autograd.Function):
-    """The gradient by the logits from the framework's own softmax, differentiated as a formula."""
+class _EagerRule(torch.autograd.Function):
+    """A formula whose derivative are its partials, in every mode and under every transform."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(formula: Formula, options: Options, cotangent: Any, *arrays: Any) -> Any:
-        if _is_fused(formula, arrays):
-            return fused.gradient(_namespace, _fused_ops, formula, arrays, options, cotangent)
-        return _first_gradient(formula, options, cotangent, *arrays)
+    def forward(kernel: kernels.Kernel, saving: bool, *arrays: Any) -> Any:
+        return kernel.value(saving, arrays)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.formula, ctx.options, *tensors = inputs
+        ctx.kernel, _, *arrays = inputs
+        ctx.save_for_backward(*arrays)
+        ctx.save_for_forward(*arrays)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Any) -> Any:
+        kernel, arrays = ctx.kernel, ctx.saved_tensors
+        wrt, first = _wanted(ctx, kernel.formula), None
+        if wrt[0]:
+            # Differentiated again only where somebody may: the rule costs as much as a small call.
+            again = torch.is_grad_enabled()
+            first = (_Gradient.apply if again else _gradient)(kernel, cotangents[0], *arrays)
+        wrt, pulled = (False, *wrt[1:]), (None,) * len(arrays)
+        if any(wrt):
+            call = (kernel.formula, arrays, kernel.options)
+            pulled = rules.vjp(_namespace, *call, wrt, cotangents[0])
+        return (None, None, first, *pulled[1:])
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        formula = ctx.kernel.formula
+        moving = tuple(
+            None if role == "constant" else t
+            for t, role in zip(tangents[2:], formula.roles.values(), strict=True)
+        )
+        return rules.jvp(_namespace, formula, ctx.saved_tensors, ctx.kernel.options, moving)
+
+
+class _PlainRule(torch.autograd.Function):
+    """The same outside torch.func, where no signature is inspected: 80 us of a small call.
+
+    https://github.com/pytorch/pytorch/blob/v2.13.0/torch/autograd/function.py#L600
+    """
+
+    @staticmethod
+    def forward(ctx: Any, kernel: kernels.Kernel, saving: bool, *arrays: Any) -> Any:
+        ctx.kernel = kernel
+        ctx.save_for_backward(*arrays)
+        ctx.save_for_forward(*arrays)
+        return kernel.value(saving, arrays)
+
+    backward = _EagerRule.backward
+    jvp = _EagerRule.jvp
+
+
+# Private, and absent from some versions: then the general rule serves.
+_transforming: Callable[[], bool] = getattr(
+    torch._C, "_are_functorch_transforms_active", lambda: True
+)
+
+
+def _gradient(kernel: kernels.Kernel, cotangent: Any, *arrays: Any) -> Any:
+    return kernel.gradient(cotangent, arrays)
+
+
+class _Gradient(torch.autograd.Function):
+    """The gradient by the first argument; its own derivatives are those of the formula."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(kernel: kernels.Kernel, cotangent: Any, *arrays: Any) -> Any:
+        return kernel.gradient(cotangent, arrays)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.kernel, *tensors = inputs
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)
 
     @staticmethod
     def backward(ctx: Any, *upstream: Any) -> Any:
-        needed = [i for i, need in enumerate(ctx.needs_input_grad[2:]) if need]
-        f, primals = _of(ctx, needed)
+        needed = [i for i, need in enumerate(ctx.needs_input_grad[1:]) if need]
+        f, primals = _as_function(ctx, needed)
         pulled = dict(zip(needed, torch.func.vjp(f, *primals)[1](upstream[0]), strict=True))
-        return (None, None, *(pulled.get(i) for i in range(len(ctx.saved_tensors))))
+        return (None, *(pulled.get(i) for i in range(len(ctx.saved_tensors))))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        moving = [i for i, t in enumerate(tangents[2:]) if t is not None]
-        f, primals = _of(ctx, moving)
-        return torch.func.jvp(f, primals, tuple(tangents[2 + i] for i in moving))[1]
+        moving = [i for i, t in enumerate(tangents[1:]) if t is not None]
+        f, primals = _as_function(ctx, moving)
+        return torch.func.jvp(f, primals, tuple(tangents[1 + i] for i in moving))[1]
 
 
-def _first_gradient(formula: Formula, options: Options, cotangent: Any, *arrays: Any) -> Any:
-    wrt = (True, *(False for _ in arrays[1:]))
-    return rules.vjp(_namespace, formula, arrays, options, wrt, cotangent)[0]
-
-
-def _of(ctx: Any, moving: list[int]) -> tuple[Callable[..., Any], Arrays]:
+def _as_function(ctx: Any, moving: list[int]) -> tuple[Callable[..., Any], Arrays]:
     """The gradient as a function of some of the saved tensors, and these."""
 
     def f(*primals: Any) -> Any:
         tensors = list(ctx.saved_tensors)
         for i, x in zip(moving, primals, strict=True):
             tensors[i] = x
-        return _first_gradient(ctx.formula, ctx.options, *tensors)
+        return ctx.kernel.first_partial(*tensors)
 
     return f, tuple(ctx.saved_tensors[i] for i in moving)
 
@@ -246,7 +262,7 @@ class _Torch(Backend):
         # A tensor mapped by vmap hides a dimension; subclasses may hold no data at all.
         plain = type(inner) in (torch.Tensor, torch.nn.Parameter) and inner.ndim == x.ndim
         place = inner.device.type
-        if not plain or place == "meta" or (accelerated(x) and not sync):
+        if not plain or place == "meta" or (kernels.accelerated(x) and not sync):
             return None
         if inner.device.type == "cpu" and not inner.requires_grad and inner.dtype in _EXCHANGED:
             return np.from_dlpack(inner)
@@ -260,9 +276,15 @@ class _Torch(Backend):
     def accumulator(self, x: Any) -> str:
         return "float32" if x.device.type == "mps" else "float64"
 
-    def apply(self, formula: Formula, arrays: Arrays, options: Options) -> Any:
+    def apply(
+        self, formula: Formula, arrays: Arrays, options: Options, upstream: float | None = None
+    ) -> Any:
         if not torch.compiler.is_compiling():
-            return _ForwardRule.apply(formula, options, *arrays)
+            saving = torch.is_grad_enabled() and arrays[0].requires_grad
+            rule = _EagerRule if _transforming() else _PlainRule
+            return rule.apply(
+                kernels.Kernel(_namespace, formula, options, upstream), saving, *arrays
+            )
         if any(x is not None and x.requires_grad for x in arrays):
             return _Rule.apply(formula, options, *arrays)
         # Without a gradient Dynamo would hand a context to `forward`, which has none.
@@ -274,7 +296,7 @@ class _Torch(Backend):
         return value, grads
 
     def kernels(self) -> list[str]:
-        return ["formulas", "own softmax on accelerators"]
+        return [*calls.names(), "own softmax on accelerators"]
 
     def versions(self) -> dict[str, str]:
         return {"torch": torch.__version__}

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from xentropy.testing.harness import Harness, Run
-from xentropy_backends.torch import adapter
+from xentropy_backends.torch import kernels
 
 __all__ = ["harness"]
 
@@ -61,7 +61,7 @@ class _Torch(Harness):
         return torch.autograd.grad(f(*leaves), [leaves[i] for i in argnums])
 
     def accelerator(self) -> AbstractContextManager[Any]:
-        return mock.patch.object(adapter, "accelerated", return_value=True)
+        return mock.patch.object(kernels, "accelerated", return_value=True)
 
 
 harness = _Torch("torch")

@@ -20,7 +20,8 @@ __all__ = ["Formula", "Role", "along", "jvp", "value", "vjp"]
 # classes:  0-d or (C,).
 # examples: broadcasts against the per-example losses.
 # constant: passed as it is, never differentiated.
-Role: TypeAlias = Literal["elements", "classes", "examples", "constant"]
+# summands: like examples, and left in their dtype.
+Role: TypeAlias = Literal["elements", "classes", "examples", "constant", "summands"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +100,7 @@ def jvp(xp: Namespace, formula: Formula, arrays: Arrays, options: Options, tange
     if not moving:
         return None
     partials = formula.partials(xp, moving, **_lift(xp, formula, arrays, options), **options)
-    lifted = _lift(xp, formula, tangents, options, ndim=arrays[0].ndim)
+    lifted = _lift(xp, formula, tangents, options, ndim=arrays[0].ndim, kept=("constant",))
     pieces = [_push(xp, formula, name, partials[name], lifted[name], options) for name in moving]
     total = pieces[0]
     for piece in pieces[1:]:
@@ -133,13 +134,18 @@ def _cast(xp: Namespace, x: Any, options: Options) -> Any:
 
 
 def _lift(
-    xp: Namespace, formula: Formula, arrays: Arrays, options: Options, ndim: int | None = None
+    xp: Namespace,
+    formula: Formula,
+    arrays: Arrays,
+    options: Options,
+    ndim: int | None = None,
+    kept: tuple[Role, ...] = ("constant", "summands"),
 ) -> dict[str, Any]:
     """Name the arrays, cast them to the compute dtype, shape them to broadcast by element."""
     rank = int(arrays[0].ndim) if ndim is None else ndim
     return {
         name: array
-        if array is None or role == "constant"
+        if array is None or role in kept
         else _lift_one(xp, _cast(xp, array, options), role, formula, rank, options)
         for (name, role), array in zip(formula.roles.items(), arrays, strict=True)
     }
@@ -178,7 +184,9 @@ def _lower_gradient(
         axis = options.get("axis", -1)
         others = tuple(i for i in range(-gradient.ndim, 0) if i != axis)
         gradient = xp.sum(gradient, axis=others, keepdims=False) if others else gradient
-    return xp.astype(_unbroadcast(xp, gradient, array), array.dtype)
+    gradient = xp.astype(_unbroadcast(xp, gradient, array), array.dtype)
+    # A sum has the same slope by each of its terms.
+    return gradient if gradient.ndim == array.ndim else xp.broadcast_like(gradient, array)
 
 
 def _unbroadcast(xp: Namespace, gradient: Any, array: Any) -> Any:

@@ -19,13 +19,19 @@ def _binary(xp: Namespace, x: Any, t: Any, *, smoothing: Any, dtype: str) -> Any
     return times(xp, pos, 0.0 - xp.log(x)) + times(xp, neg, 0.0 - xp.log1p(-x))
 
 
+def _spoil(xp: Namespace, loss: Any, gradient: Any) -> Any:
+    """A gradient that is NaN where the loss is."""
+    return xp.where(loss == loss, gradient, math.nan)
+
+
 def _binary_partials(
     xp: Namespace, wrt: tuple[str, ...], x: Any, t: Any, *, smoothing: Any, dtype: str
 ) -> dict[str, Any]:
     pos, neg = smooth_binary(t, smoothing)
     found: dict[str, Any] = {}
     if "x" in wrt:
-        found["x"] = over(xp, neg, 1.0 - x) - over(xp, pos, x)
+        loss = _binary(xp, x, t, smoothing=smoothing, dtype=dtype)
+        found["x"] = _spoil(xp, loss, over(xp, neg, 1.0 - x) - over(xp, pos, x))
     if "t" in wrt:
         each = slope(xp, pos, 0.0 - xp.log(x)) + slope(xp, neg, xp.log1p(-x))
         found["t"] = each if smoothing is None else (1.0 - smoothing) * each
@@ -53,7 +59,10 @@ def _categorical(
     """``-sum_c w_c t_c log p_c``."""
     b = _coefficients(xp, x, t, class_weight, axis, smoothing)
     loss = xp.sum(times(xp, b, 0.0 - xp.log(x)), axis=axis, keepdims=True)
-    return loss if invalid is None else xp.where(invalid, math.nan, loss)
+    # A label of 0 drops what is infinite, not what is NaN.
+    top = xp.max(x, axis=axis, keepdims=True)
+    usable = top == top if invalid is None else (top == top) & ~invalid
+    return xp.where(usable, loss, math.nan)
 
 
 def _categorical_partials(
@@ -70,8 +79,18 @@ def _categorical_partials(
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if "x" in wrt:
-        g = 0.0 - over(xp, _coefficients(xp, x, t, class_weight, axis, smoothing), x)
-        found["x"] = g if invalid is None else xp.where(invalid, math.nan, g)
+        b = _coefficients(xp, x, t, class_weight, axis, smoothing)
+        loss = _categorical(
+            xp,
+            x,
+            t,
+            axis=axis,
+            dtype=dtype,
+            class_weight=class_weight,
+            smoothing=smoothing,
+            invalid=invalid,
+        )
+        found["x"] = _spoil(xp, loss, 0.0 - over(xp, b, x))
     if "t" in wrt:
         each = 0.0 - xp.log(x)
         each = slope(xp, t, each if class_weight is None else times(xp, class_weight, each))

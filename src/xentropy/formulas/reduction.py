@@ -103,28 +103,37 @@ example_weights = Formula(
 )
 
 
-def _sum(xp: Namespace, x: Any) -> Any:
-    return xp.sum(x, axis=None, keepdims=False) if x.ndim else x
+def _sum(xp: Namespace, x: Any, dtype: str) -> Any:
+    # A new array also where there is nothing to add: the tapes know arrays by identity.
+    wide = getattr(xp, dtype)
+    return xp.total(x, wide) if x.ndim else 1.0 * xp.astype(x, wide)
 
 
 def _total(xp: Namespace, *, losses: Any, dtype: str, result: str) -> Any:
-    return xp.astype(_sum(xp, losses), getattr(xp, result))
+    return xp.astype(_sum(xp, losses, dtype), getattr(xp, result))
 
 
 def _total_partials(
     xp: Namespace, wrt: tuple[str, ...], *, losses: Any, dtype: str, result: str
 ) -> dict[str, Any]:
-    return {"losses": xp.ones_like(losses)}
+    return {"losses": 1.0}
 
 
-total = Formula("sum", {"losses": "examples"}, "all", _total, _total_partials)
+total = Formula("sum", {"losses": "summands"}, "all", _total, _total_partials)
 
 
-def _mean_parts(xp: Namespace, losses: Any, weights: Any, denominator: Any) -> tuple[Any, Any, Any]:
+def _mean_parts(
+    xp: Namespace, losses: Any, weights: Any, denominator: Any, dtype: str
+) -> tuple[Any, Any, Any]:
     """The sum, the denominator, and whether they are 0 / 0; the denominator is 1 there."""
-    if denominator is None:
-        denominator = _sum(xp, xp.ones_like(losses) if weights is None else weights)
-    numerator = _sum(xp, losses)
+    numerator = _sum(xp, losses, dtype)
+    if denominator is None and weights is None:
+        n = xp.size(losses, None)
+        denominator = xp.ones_like(numerator) * (
+            n if isinstance(n, int) else xp.astype(n, numerator.dtype)
+        )
+    elif denominator is None:
+        denominator = _sum(xp, weights, dtype)
     empty = (denominator == 0) & (numerator == 0)
     return numerator, xp.where(empty, 1.0, denominator), empty
 
@@ -132,7 +141,7 @@ def _mean_parts(xp: Namespace, losses: Any, weights: Any, denominator: Any) -> t
 def _mean(
     xp: Namespace, *, losses: Any, weights: Any, denominator: Any, dtype: str, result: str
 ) -> Any:
-    numerator, denominator, _ = _mean_parts(xp, losses, weights, denominator)
+    numerator, denominator, _ = _mean_parts(xp, losses, weights, denominator, dtype)
     return xp.astype(numerator / denominator, getattr(xp, result))
 
 
@@ -146,22 +155,19 @@ def _mean_partials(
     dtype: str,
     result: str,
 ) -> dict[str, Any]:
-    numerator, denominator, empty = _mean_parts(xp, losses, weights, denominator)
+    n = xp.size(losses, None)
+    if wrt == ("losses",) and weights is None and denominator is None and isinstance(n, int):
+        return {"losses": 1.0 / n if n else 0.0}  # without a look at the losses
+    numerator, denominator, empty = _mean_parts(xp, losses, weights, denominator, dtype)
     each = xp.where(empty, 0.0, 1.0 / denominator)
     fall = xp.where(empty, 0.0, -(numerator / denominator) / denominator)
-    found: dict[str, Any] = {}
-    if "losses" in wrt:
-        found["losses"] = each * xp.ones_like(losses)
-    if "weights" in wrt:
-        found["weights"] = fall * xp.ones_like(weights)
-    if "denominator" in wrt:
-        found["denominator"] = fall
-    return found
+    found = {"losses": each, "weights": fall, "denominator": fall}
+    return {name: found[name] for name in wrt}
 
 
 mean = Formula(
     "mean",
-    {"losses": "examples", "weights": "examples", "denominator": "examples"},
+    {"losses": "summands", "weights": "summands", "denominator": "examples"},
     "all",
     _mean,
     _mean_partials,

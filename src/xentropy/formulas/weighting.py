@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -89,13 +90,22 @@ def weighted(
 
 
 def _usable(
-    xp: Namespace, reduces: str, index: bool, *, x: Any, t: Any, axis: int | None = None, **_: Any
+    xp: Namespace,
+    reduces: str,
+    index: bool,
+    *,
+    x: Any,
+    t: Any,
+    axis: int | None = None,
+    class_mask: Any = None,
+    **_: Any,
 ) -> Any:
     """Whether the loss and its derivatives are numbers, as far as the inputs tell."""
     if reduces == "none":
         return xp.isfinite(x) & xp.isfinite(t)
     assert axis is not None
-    usable = xp.isfinite(xp.max(x, axis=axis, keepdims=True))
+    kept = x if class_mask is None else xp.where(class_mask, x, -math.inf)
+    usable = xp.isfinite(xp.max(kept, axis=axis, keepdims=True))
     if index:
         return usable & (t >= 0) & (t < xp.size(x, axis))
     largest = xp.max(xp.abs(t), axis=axis, keepdims=True) if t.ndim else t

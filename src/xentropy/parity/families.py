@@ -165,9 +165,11 @@ def _likelihoods(rows: Rows) -> dict[str, Pair]:
     a, f = times(rows.w, t), -log(rows.x)
     terms, inverse = times(a, f), reciprocal(rows.x)
     size = times(times(np.abs(rows.w), t_size), np.abs(inverse))
+    undefined = np.any(rows.x != rows.x, axis=-1, keepdims=True)
+    value = np.where(undefined, mp.nan, row_sums(terms))
     return {
-        "value": (row_sums(terms), row_sums(np.abs(terms))),
-        "x": (-times(a, inverse), size),
+        "value": (value, row_sums(np.abs(terms))),
+        "x": (np.where(value == value, -times(a, inverse), mp.nan), size),
         **_by_label_and_weight(rows, t, (f, np.abs(f))),
     }
 
@@ -187,9 +189,10 @@ def _two_terms(rows: Rows, f1: Pair, f0: Pair, logits: bool) -> dict[str, Pair]:
     size = np.abs(g1) + np.abs(g0)
     if logits:  # |a p| + |b t| with a = 1 - t' + q t', b = q
         size = np.where(hard, size, (np.abs(a0) + np.abs(a1)) * f0[1] + np.abs(a1))
+    value = np.where(undefined, mp.nan, v1 + v0)
     found = {
-        "value": (np.where(undefined, mp.nan, v1 + v0), np.abs(v1) + np.abs(v0)),
-        "x": (g1 + g0, size),
+        "value": (value, np.abs(v1) + np.abs(v0)),
+        "x": (np.where(value == value, g1 + g0, mp.nan), size),
     }
     if rows.more:
         t1 = by_coefficient(t, times(keep * rows.w, f1[0]))

@@ -1,0 +1,178 @@
+"""What computes in eager TensorFlow: kernels on the CPU, its own softmax on accelerators."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from xentropy._types import Arrays, Namespace, Options
+from xentropy.formulas import fused
+from xentropy.formulas.formula import Formula, jvp, vjp
+from xentropy.kernels import calls
+
+__all__ = ["Kernel", "accelerated", "find", "place"]
+
+
+def _map_rows(f: Callable[..., Any], rows: Arrays, step: int, /) -> Any:
+    n = rows[0].shape[0]
+    if n <= step:
+        return f(*rows)
+    parts = [slice(start, start + step) for start in range(0, n, step)]
+    return tf.concat([f(*(None if x is None else x[p] for x in rows)) for p in parts], 0)
+
+
+def _moveaxis(x: Any, source: int, destination: int, /) -> Any:
+    order = list(range(x.ndim))
+    order.insert(destination % x.ndim, order.pop(source))
+    return tf.transpose(x, order)
+
+
+def _add_at(p: Any, index: Any, x: Any, /) -> Any:
+    # Not a scatter, whose gradient tf.GradientTape does not have twice.
+    return p + tf.where(tf.range(p.shape[1], dtype=index.dtype) == index, x, tf.zeros_like(x))
+
+
+def _whole(p: Any, /) -> Any:
+    # TensorFlow's own leave numbers beside a NaN or an infinity.
+    spoiled = tf.reduce_any(tf.math.is_nan(p), -1, keepdims=True)
+    return p + tf.where(spoiled, tf.constant(float("nan"), p.dtype), tf.zeros_like(p[:, :1]))
+
+
+# For accelerators; tensors are never written to.
+_fused_ops: Any = SimpleNamespace(
+    add_at=_add_at,
+    broadcast_to=lambda x, shape, /: x if x.shape == shape else tf.broadcast_to(x, shape),
+    fill=lambda p, where, x, /: tf.where(where, tf.constant(x, p.dtype), p),
+    log_softmax=lambda x, dtype, /: _whole(tf.nn.log_softmax(tf.cast(x, dtype))),
+    map_rows=_map_rows,
+    moveaxis=_moveaxis,
+    multiply=lambda p, x, /: p * x,
+    softmax=lambda x, dtype, /: _whole(tf.nn.softmax(tf.cast(x, dtype))),
+    subtract_product=lambda p, a, b, /: p - a * b,
+    take=lambda p, index, /: tf.gather(p, index, batch_dims=1),
+)
+
+
+@functools.cache
+def place(device: str) -> str:
+    """``cpu``, ``gpu:0``."""
+    spec = tf.DeviceSpec.from_string(device)
+    kind = str(spec.device_type).lower()
+    return kind if kind == "cpu" else f"{kind}:{spec.device_index}"
+
+
+def accelerated(x: Any) -> bool:
+    """Whether ``x`` lies on an accelerator."""
+    return place(x.device) != "cpu"
+
+
+class Kernel:
+    """What evaluates one call in eager mode, with a gradient whose gradient is the formula's."""
+
+    def __init__(self, xp: Namespace, formula: Formula, options: Options) -> None:
+        self.xp, self.formula, self.options = xp, formula, options
+
+    def value(self, arrays: Arrays) -> Any:
+        """The losses."""
+        raise NotImplementedError
+
+    def slope(self, upstream: Any, arrays: Arrays) -> Any:
+        """The gradient by the logits."""
+        raise NotImplementedError
+
+    def gradient(self, upstream: Any, arrays: Arrays) -> Any:
+        """The gradient by the logits, to be differentiated again."""
+        moving = [i for i, x in enumerate(arrays) if x is not None and x.dtype.is_floating]
+        only = (True, *(False for _ in arrays[1:]))
+
+        @tf.custom_gradient
+        def first(upstream: Any, *tensors: Any) -> tuple[Any, Callable[[Any], Any]]:
+            def second(again: Any) -> Any:
+                inputs = list(arrays)
+                with tf.GradientTape() as tape:
+                    tape.watch(tensors)
+                    for i, x in zip(moving, tensors, strict=True):
+                        inputs[i] = x
+                    call = (self.formula, tuple(inputs), self.options)
+                    slope = vjp(self.xp, *call, only, upstream)[0]
+                by_tensors = tape.gradient(slope, tensors, output_gradients=again)
+                # Not from the tape, which does not record while forward mode transposes this.
+                tangents = (again, *(None for _ in arrays[1:]))
+                return jvp(self.xp, *call, tangents), *by_tensors
+
+            return self.slope(upstream, arrays), second
+
+        return first(upstream, *(arrays[i] for i in moving))
+
+
+class _Fused(Kernel):
+    """The framework's own softmax, on accelerators."""
+
+    def value(self, arrays: Arrays) -> Any:
+        return fused.value(self.xp, _fused_ops, self.formula, arrays, self.options)
+
+    def slope(self, upstream: Any, arrays: Arrays) -> Any:
+        return fused.gradient(self.xp, _fused_ops, self.formula, arrays, self.options, upstream)
+
+
+class _OnHost(Kernel):
+    """A kernel on the memory of tensors on the CPU."""
+
+    _state: Any = None
+
+    def value(self, arrays: Arrays) -> Any:
+        lent = tuple(map(_lend, arrays))
+        with np.errstate(all="ignore"):
+            losses, self._state = calls.losses(
+                self.formula, lent, self.options, saving=True, upstream=None, empty=_aligned
+            )
+        return _take(losses)
+
+    def slope(self, upstream: Any, arrays: Arrays) -> Any:
+        return _take(calls.gradient(self._state, _lend(upstream), empty=_aligned))
+
+
+def find(xp: Namespace, formula: Formula, arrays: Arrays, options: Options) -> Kernel | None:
+    """What evaluates the formula in eager mode; None where the formula does."""
+    given = [x for x in arrays if x is not None]
+    if any(tf.is_symbolic_tensor(x) for x in given):
+        return None
+    if accelerated(arrays[0]):
+        return _Fused(xp, formula, options) if formula in fused.FORMULAS else None
+    on_host = not any(map(accelerated, given))
+    if on_host and calls.serves(formula, arrays, arrays[0].dtype.name):
+        return _OnHost(xp, formula, options)
+    return None
+
+
+def _lend(x: Any) -> Any:
+    """A tensor on the CPU as an array of NumPy on the same memory, bfloat16 as its bits."""
+    if x is None:
+        return None
+    return np.from_dlpack(tf.bitcast(x, tf.uint16) if x.dtype == tf.bfloat16 else x)
+
+
+def _take(x: np.ndarray[Any, Any]) -> Any:
+    if not x.flags.c_contiguous:  # TensorFlow has no strides.
+        x = _copied(x)
+    tensor = tf.experimental.dlpack.from_dlpack(x.__dlpack__())
+    return tf.bitcast(tensor, tf.bfloat16) if x.dtype == np.uint16 else tensor
+
+
+def _copied(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    result = _aligned(x.shape, x.dtype)
+    result[...] = x
+    return result
+
+
+def _aligned(shape: Any, dtype: Any) -> np.ndarray[Any, Any]:
+    """Memory as TensorFlow wants it, on a boundary of 64 bytes."""
+    count = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.empty(count + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + count].view(dtype).reshape(shape)

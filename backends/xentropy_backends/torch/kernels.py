@@ -1,0 +1,135 @@
+"""What computes in eager PyTorch: kernels on the CPU, PyTorch's own softmax on accelerators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from xentropy._types import Arrays, Namespace, Options
+from xentropy.formulas import formula as rules
+from xentropy.formulas import fused
+from xentropy.formulas.formula import Formula
+from xentropy.kernels import calls
+
+__all__ = ["Kernel", "accelerated", "is_plain", "lend"]
+
+
+def _map_rows(f: Callable[..., Any], rows: Arrays, step: int, /) -> Any:
+    n = rows[0].shape[0]
+    if n <= step:
+        return f(*rows)
+    result = None
+    for start in range(0, n, step):
+        part = slice(start, start + step)
+        block = f(*(None if x is None else x[part] for x in rows))
+        result = block.new_empty((n, *block.shape[1:])) if result is None else result
+        result[part] = block
+    return result
+
+
+# For accelerators: in place, so that no second array of the size of the logits is held.
+_fused_ops: Any = SimpleNamespace(
+    add_at=lambda p, index, x, /: p.scatter_add_(1, index, x),
+    broadcast_to=torch.broadcast_to,
+    fill=lambda p, where, x, /: p.masked_fill_(where, x),
+    log_softmax=lambda x, dtype, /: torch.log_softmax(x, -1, dtype=dtype),
+    map_rows=_map_rows,
+    moveaxis=torch.moveaxis,
+    multiply=lambda p, x, /: p.mul_(x),
+    softmax=lambda x, dtype, /: torch.softmax(x, -1, dtype=dtype),
+    subtract_product=lambda p, a, b, /: p.addcmul_(a, b, value=-1.0),
+    take=lambda p, index, /: torch.gather(p, 1, index),
+)
+
+
+def accelerated(x: Any) -> bool:
+    """Whether ``x`` lies on an accelerator."""
+    return bool(x.device.type != "cpu")
+
+
+def is_plain(x: Any) -> bool:
+    """Whether a tensor is memory on the CPU: no wrapper of a transform, no fake, no subclass."""
+    plain = type(x) in (torch.Tensor, torch.nn.Parameter) and torch.func.debug_unwrap(x) is x
+    return plain and x.device.type == "cpu" and x.layout is torch.strided
+
+
+def lend(x: Any) -> Any:
+    """A tensor on the CPU as an array of NumPy on the same memory, bfloat16 as its bits."""
+    if x is None:
+        return None
+    x = x.detach()
+    return x.view(torch.uint16).numpy() if x.dtype == torch.bfloat16 else x.numpy()
+
+
+def _take(x: np.ndarray[Any, Any]) -> Any:
+    tensor = torch.from_numpy(x)
+    return tensor.view(torch.bfloat16) if x.dtype == np.uint16 else tensor
+
+
+class Kernel:
+    """What evaluates one call in eager mode: a kernel, the own softmax, or the formula.
+
+    It remembers the call of the value, for that of the gradient.
+    """
+
+    def __init__(
+        self, xp: Namespace, formula: Formula, options: Options, upstream: float | None
+    ) -> None:
+        self._xp = xp
+        self.formula, self.options, self.upstream = formula, options, upstream
+        self.state: calls.State | None = None
+
+    def value(self, saving: bool, arrays: Arrays) -> Any:
+        """The value; with ``saving`` what the gradient needs is kept, or the gradient itself."""
+        if self._is_fused(arrays):
+            call = (self.formula, _at_home(arrays), self.options)
+            return fused.value(self._xp, _fused_ops, *call)
+        if self._is_on_host(arrays):
+            return _take(self._losses(saving, arrays))
+        return rules.value(self._xp, self.formula, arrays, self.options)
+
+    def gradient(self, cotangent: Any, arrays: Arrays) -> Any:
+        """By the first argument."""
+        if self._is_fused((*arrays, cotangent)):
+            call = (self.formula, _at_home(arrays), self.options)
+            return fused.gradient(self._xp, _fused_ops, *call, cotangent)
+        if self._is_on_host(arrays) and is_plain(cotangent):
+            if self.state is None:
+                self._losses(True, arrays)
+            assert self.state is not None
+            return _take(calls.gradient(self.state, lend(cotangent)))
+        return self.first_partial(cotangent, *arrays)
+
+    def first_partial(self, cotangent: Any, *arrays: Any) -> Any:
+        """The same by the formula."""
+        wrt = (True, *(False for _ in arrays[1:]))
+        return rules.vjp(self._xp, self.formula, arrays, self.options, wrt, cotangent)[0]
+
+    def _losses(self, saving: bool, arrays: Arrays) -> Any:
+        lent = tuple(map(lend, arrays))
+        with np.errstate(all="ignore"):
+            losses, self.state = calls.losses(
+                self.formula, lent, self.options, saving=saving, upstream=self.upstream
+            )
+        return losses
+
+    def _is_fused(self, arrays: Arrays) -> bool:
+        if self.formula not in fused.FORMULAS or not accelerated(arrays[0]):
+            return False
+        # What vmap maps hides a dimension, and nothing can be written to it in place.
+        return all(x is None or torch.func.debug_unwrap(x).ndim == x.ndim for x in arrays)
+
+    def _is_on_host(self, arrays: Arrays) -> bool:
+        dtype = str(arrays[0].dtype).removeprefix("torch.")
+        given = [x for x in arrays if x is not None]
+        return calls.serves(self.formula, arrays, dtype) and all(map(is_plain, given))
+
+
+def _at_home(arrays: Arrays) -> Arrays:
+    """The arrays on the device of the first; those of one number may lie on the CPU."""
+    device = arrays[0].device
+    return tuple(x if x is None or x.ndim else x.to(device) for x in arrays)

@@ -1,0 +1,96 @@
+"""Calls of the kernels for losses of elements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from xentropy._types import Arrays, Options
+from xentropy.formulas import sigmoid
+from xentropy.formulas.formula import Formula
+
+from .by_row import plain
+from .threads import run
+
+__all__ = ["FORMULAS", "State", "gradient", "losses"]
+
+Array = npt.NDArray[Any]
+
+FORMULAS = {sigmoid.cross_entropy: "sigmoid"}
+_PERIOD = 4096
+"""Weights of few classes are repeated to about this many."""
+
+
+class State(NamedTuple):
+    """What a gradient needs of the call of its losses."""
+
+    shape: tuple[int, ...]
+    dtype: Any  # of the logits as they came
+    arguments: tuple[Any, ...]
+    upstream: float | None
+    early: list[Array]  # the gradient where it is known already; it can be taken once
+
+
+def losses(
+    engine: Any,
+    formula: Formula,
+    arrays: Arrays,
+    options: Options,
+    saving: bool,
+    upstream: float | None,
+    empty: Callable[..., Array],
+) -> tuple[Array, State | None]:
+    """Evaluate the formula, and say what `gradient` needs."""
+    given = dict(zip(formula.roles, arrays, strict=True))
+    x, real = given["logits"], np.dtype(options["dtype"])
+    bits = plain(x.reshape(-1))
+    arguments = (
+        bits,
+        plain(np.asarray(given["labels"], real).reshape(-1)),
+        _positive(given["pos_weight"], x.shape, real),
+        _scale(given["sample_weight"], given["keep"], x.shape, real),
+        options["smoothing"] or 0.0,
+    )
+    early = saving and upstream is not None
+    out, result = empty(bits.shape, real), empty(bits.shape if early else (0,), bits.dtype)
+    run(engine.sigmoid_losses, (*arguments, upstream or 0.0, out, result), bits.size, bits.size)
+    state = State(x.shape, x.dtype, arguments, upstream, [result] if early else [])
+    return out.reshape(x.shape), state if saving else None
+
+
+def gradient(engine: Any, state: State, cotangent: Array, empty: Callable[..., Array]) -> Array:
+    """The gradient with respect to the logits, in their dtype and shape."""
+    x, labels = state.arguments[:2]
+    cotangent = np.asarray(cotangent, labels.dtype)
+    if not any(cotangent.strides):  # one number, laid out as many
+        cotangent = cotangent.reshape(-1)[:1] if cotangent.ndim else cotangent.reshape(1)
+    if state.early and np.all(cotangent == state.upstream):
+        out = state.early.pop()
+    else:
+        out = empty(x.shape, x.dtype)
+        cotangent = np.ascontiguousarray(cotangent).reshape(-1)
+        run(engine.sigmoid_gradients, (*state.arguments, cotangent, out), x.size, x.size)
+    return out.view(state.dtype).reshape(state.shape)
+
+
+def _positive(weight: Array | None, shape: tuple[int, ...], real: Any) -> Array:
+    """The weights of the positive term, so many times that blocks of them are long."""
+    if weight is None:
+        return np.empty(0, real)
+    n = shape[-1] if shape else 1
+    each = np.broadcast_to(np.asarray(weight, real), (n,))
+    return np.tile(each, -(-_PERIOD // n))
+
+
+def _scale(
+    sample_weight: Array | None, keep: Array | None, shape: tuple[int, ...], real: Any
+) -> Array:
+    """The weight of each element; 0 leaves it out."""
+    if sample_weight is None and keep is None:
+        return np.empty(0, real)
+    scale = np.ones(shape, real) if sample_weight is None else np.asarray(sample_weight, real)
+    scale = scale if keep is None else np.where(keep, scale, real.type(0))
+    return plain(np.broadcast_to(scale, shape).reshape(-1))

@@ -1,0 +1,101 @@
+"""Which kernel serves a formula, and the call of it.
+
+The compiled kernels need Numba; without it those of NumPy serve the losses of rows.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from xentropy._types import Arrays, Options
+from xentropy.formulas.formula import Formula
+
+from . import by_element, by_row
+from .threads import run
+
+__all__ = ["State", "gradient", "losses", "names", "serves", "total"]
+
+Array = npt.NDArray[Any]
+
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
+
+
+class State(NamedTuple):
+    """What a gradient needs of the call of its losses."""
+
+    kind: Any
+    inner: Any
+
+
+@functools.cache
+def _has_numba() -> bool:
+    try:
+        importlib.import_module("numba")
+    except ImportError:
+        return False
+    return True
+
+
+@functools.cache
+def _engine(kind: Any) -> Any:
+    if kind is by_element:
+        return importlib.import_module("xentropy.kernels.elements")
+    name = "rows" if _has_numba() else "blocked"
+    return importlib.import_module(f"xentropy.kernels.{name}")
+
+
+def names() -> list[str]:
+    """What computes, for ``xentropy backends``."""
+    return ["numba" if _has_numba() else "numpy", "formulas"]
+
+
+def serves(formula: Formula, arrays: Arrays, dtype: str) -> bool:
+    """Whether a kernel evaluates this formula on these arrays, the first of them of that dtype."""
+    by_rows = by_row.FORMULAS.get(formula)
+    if by_rows is None and not (formula in by_element.FORMULAS and _has_numba()):
+        return False
+    if dtype not in _FLOATS or 0 in arrays[0].shape:
+        return False
+    # Labels of one number or one row for all are seldom, and left to the formula.
+    return by_rows == "index" or tuple(arrays[1].shape) == tuple(arrays[0].shape)
+
+
+def losses(
+    formula: Formula,
+    arrays: Arrays,
+    options: Options,
+    *,
+    saving: bool,
+    upstream: float | None,
+    empty: Callable[..., Array] = np.empty,
+) -> tuple[Array, State | None]:
+    """Evaluate the formula; with ``saving`` also return what `gradient` needs.
+
+    With ``upstream``, the cotangent that is expected, the gradient is computed in the same pass.
+    ``empty`` allocates what is returned.
+    """
+    kind: Any = by_row if formula in by_row.FORMULAS else by_element
+    found, state = kind.losses(_engine(kind), formula, arrays, options, saving, upstream, empty)
+    return found, State(kind, state) if saving else None
+
+
+def gradient(state: State, cotangent: Array, empty: Callable[..., Array] = np.empty) -> Array:
+    """The gradient with respect to the logits, in their dtype and shape."""
+    found: Array = state.kind.gradient(_engine(state.kind), state.inner, cotangent, empty)
+    return found
+
+
+def total(x: Array) -> float | None:
+    """The sum of a large contiguous float32 array, in float64; None where no kernel serves it."""
+    if x.dtype != np.float32 or x.size < 2**14 or not x.flags.c_contiguous or not _has_numba():
+        return None
+    kernel = _engine(by_element)
+    sums = np.empty(-(-x.size // kernel.BLOCK))
+    run(kernel.total, (x.reshape(-1), sums), sums.size, x.size)
+    return float(sums.sum())

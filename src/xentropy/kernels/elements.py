@@ -1,0 +1,165 @@
+"""The sigmoid loss of elements, in one read of logits and labels, and the sum over examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from .elementary import add, exp_difference, log1p, narrow_to, widen
+
+__all__ = ["sigmoid_gradients", "sigmoid_losses", "total"]
+
+BLOCK = 1024
+"""Numbers that are done at once."""
+
+
+@njit(nogil=True, error_model="numpy")
+def _losses(x: Any, t: Any, positive: Any, keep: Any, half: Any, out: Any) -> Any:
+    """``w t softplus(-x) + (1 - t) softplus(x)`` with smoothed labels."""
+    zero, one = out.dtype.type(0), out.dtype.type(1)
+    for i in range(x.size):
+        v, y = widen(x[i]), t[i]
+        e, _, tiny = exp_difference(-abs(v), zero)
+        rest = log1p(zero if tiny else e)
+        pos, neg = keep * y + half, keep * (one - y) + half
+        # A label of 0 drops an infinite term.
+        above = zero if neg == zero else neg * (max(v, zero) + rest)
+        pos = pos * positive[i]
+        below = zero if pos == zero else pos * (max(-v, zero) + rest)
+        out[i] = above + below if v == v else v
+
+
+@njit(nogil=True, error_model="numpy")
+def _gradients(x: Any, t: Any, positive: Any, keep: Any, half: Any, scale: Any, out: Any) -> Any:
+    zero, one = positive.dtype.type(0), positive.dtype.type(1)
+    for i in range(x.size):
+        v, y = widen(x[i]), t[i]
+        e, _, tiny = exp_difference(-abs(v), zero)
+        e = zero if tiny else e
+        large = one / (one + e)
+        small = e * large
+        p, q = (large, small) if v >= zero else (small, large)
+        pos, neg = keep * y + half, keep * (one - y) + half
+        g = neg * p - (pos * positive[i]) * q
+        g = scale[i] * (g if v == v else v)
+        out[i] = narrow_to(zero if scale[i] == zero else g, out[i])
+
+
+@njit(nogil=True, error_model="numpy")
+def _weigh(scale: Any, out: Any) -> Any:
+    """Multiply; 0 leaves an element out, whatever it holds."""
+    zero = out.dtype.type(0)
+    for i in range(out.size):
+        out[i] = zero if scale[i] == zero else scale[i] * out[i]
+
+
+@njit(nogil=True, error_model="numpy")
+def _end(i: Any, stop: Any, period: Any) -> Any:
+    """Where the block that starts at ``i`` ends: no later than a period of the weights."""
+    end = min(i + BLOCK, stop)
+    return min(end, (i // period + 1) * period) if period else end
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def sigmoid_losses(
+    x: Any,
+    t: Any,
+    positive: Any,
+    scale: Any,
+    smoothing: Any,
+    upstream: Any,
+    losses: Any,
+    out: Any,
+    start: Any,
+    stop: Any,
+) -> Any:
+    """Losses of elements ``start`` to ``stop``, and, if wanted, their gradients.
+
+    An array of size 0 stands for one that is not given or not wanted.
+
+    Parameters
+    ----------
+    x : array, shape (n,)
+        Logits, half precision as its bits.
+    t : array, shape (n,)
+        Labels, in the compute dtype.
+    positive : array, shape (k,)
+        The weights of the positive term; they repeat.
+    scale : array, shape (n,)
+        Of the elements, in the compute dtype; 0 leaves one out.
+    smoothing : float
+        Of the labels.
+    upstream : float
+        The cotangent of all losses, for ``out``.
+    losses : array, shape (n,)
+        To be written, in the compute dtype.
+    out : array, shape (n,)
+        The gradient, to be written, in the dtype of ``x``.
+    """
+    real = losses.dtype.type
+    ones, factor = np.ones(BLOCK, losses.dtype), np.empty(BLOCK, losses.dtype)
+    keep, half = real(1.0 - smoothing), real(0.5 * smoothing)
+    i = start
+    while i < stop:
+        j = _end(i, stop, positive.size)
+        k = i % positive.size if positive.size else 0
+        w = positive[k : k + j - i] if positive.size else ones[: j - i]
+        _losses(x[i:j], t[i:j], w, keep, half, losses[i:j])
+        if scale.size:
+            _weigh(scale[i:j], losses[i:j])
+        if out.size:
+            f = factor[: j - i]
+            f[:] = real(upstream)
+            if scale.size:
+                f *= scale[i:j]
+            _gradients(x[i:j], t[i:j], w, keep, half, f, out[i:j])
+        i = j
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def sigmoid_gradients(
+    x: Any,
+    t: Any,
+    positive: Any,
+    scale: Any,
+    smoothing: Any,
+    cotangent: Any,
+    out: Any,
+    start: Any,
+    stop: Any,
+) -> Any:
+    """The gradients of elements ``start`` to ``stop``; ``cotangent`` has one number or n."""
+    real = t.dtype.type
+    ones, factor = np.ones(BLOCK, t.dtype), np.empty(BLOCK, t.dtype)
+    keep, half = real(1.0 - smoothing), real(0.5 * smoothing)
+    i = start
+    while i < stop:
+        j = _end(i, stop, positive.size)
+        k = i % positive.size if positive.size else 0
+        w = positive[k : k + j - i] if positive.size else ones[: j - i]
+        f = factor[: j - i]
+        if cotangent.size == 1:
+            f[:] = cotangent[0]
+        else:
+            f[:] = cotangent[i:j]
+        if scale.size:
+            _weigh(scale[i:j], f)
+        _gradients(x[i:j], t[i:j], w, keep, half, f, out[i:j])
+        i = j
+
+
+@njit(nogil=True, error_model="numpy")
+def _sum(x: Any) -> Any:
+    s = 0.0
+    for i in range(x.size):
+        s = add(s, np.float64(x[i]))
+    return s
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def total(x: Any, sums: Any, start: Any, stop: Any) -> Any:
+    """Add up blocks ``start`` to ``stop`` of float32 numbers, in float64."""
+    for block in range(start, stop):
+        sums[block] = _sum(x[block * BLOCK : (block + 1) * BLOCK])

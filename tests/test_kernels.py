@@ -1,0 +1,217 @@
+"""The fused kernels on the CPU: units, blocks, threads and memory, which no result may show."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tracemalloc
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import xentropy
+from tests.cases import Array, check, rng
+from xentropy.kernels import calls, threads
+from xentropy.parity import compare
+from xentropy.testing import Harness
+
+LOSS = xentropy.sparse_softmax_cross_entropy
+LENGTHS = [1, 2, 15, 16, 17, 63, 255, 256, 257, 1023, 1024, 1025, 4095, 4096, 4097, 8192, 12289]
+
+
+def truth(x: Array, labels: Array) -> tuple[Array, Array]:
+    """Losses and gradients in extended precision, the largest term out of the sum."""
+    wide = x.astype(np.longdouble)
+    rows = np.arange(len(wide))
+    top = wide.argmax(1)
+    e = np.exp(wide - wide[rows, top][:, None])
+    e[rows, top] = 0
+    rest = e.sum(1)
+    value = np.log1p(rest) + (wide[rows, top] - wide[rows, labels])
+    e[rows, top] = 1
+    p = e / (1 + rest)[:, None]
+    others = p.copy()
+    others[rows, labels] = 0
+    p[rows, labels] = -others.sum(1)
+    return value, p
+
+
+def both(harness: Harness, x: Array, labels: Array, **options: Any) -> tuple[Array, Array]:
+    """Losses and gradients by the library."""
+    f = xentropy.value_and_grad(LOSS)
+    value, grad = f(harness.array(x), harness.array(labels), **options)
+    return harness.numpy(value), harness.numpy(grad)
+
+
+def logits(name: str, rows: int, n: int, dtype: str) -> tuple[Array, Array]:
+    r = rng(f"{name} {n}")
+    x = (4 * r.normal(size=(rows, n))).astype(dtype)
+    return x, r.integers(0, n, rows)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", LENGTHS)
+def test_rows_of_any_length(harness: Harness, n: int, dtype: str) -> None:
+    """Around the lengths of a vector, a block and a unit; the maximum at either end and tied."""
+    x, labels = logits("lengths", 6, n, dtype)
+    x[1, -1] = x[2, 0] = 30
+    x[3, 0] = x[3, -1] = 30
+    labels[1], labels[2], labels[3] = n - 1, 0, n // 2
+    value, grad = both(harness, x, labels)
+    want, slope = truth(x, labels)
+    check(value, want, np.abs(want), compare.VALUE)
+    check(grad, slope, np.abs(slope), compare.GRADIENT)
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf], ids=["nan", "-nan", "inf"])
+@pytest.mark.parametrize("place", [0, 100, 5000, 8999])
+def test_what_is_no_number_spoils_its_row_alone(harness: Harness, bad: float, place: int) -> None:
+    """In any unit, of either sign."""
+    x, labels = logits("spoiled", 3, 9000, "float32")
+    x[1, place] = np.copysign(np.float32(bad), bad)
+    value, grad = both(harness, x, labels)
+    assert np.isnan(value).tolist() == [False, True, False]
+    assert np.isnan(grad).all(1).tolist() == [False, True, False]
+    assert np.isfinite(grad[[0, 2]]).all()
+
+
+@pytest.mark.parametrize("left_out", [[0], [5], [0, 1, 4, 5], [2, 3], [0, 1, 2, 3, 4, 5]], ids=str)
+def test_rows_that_are_left_out(harness: Harness, left_out: list[int]) -> None:
+    """First, last, all: what they hold is not read."""
+    x, labels = logits("left out", 6, 5000, "float32")
+    want, slope = truth(x, labels)
+    x[left_out], labels[left_out] = np.nan, -100
+    want[left_out], slope[left_out] = 0, 0
+    value, grad = both(harness, x, labels, ignore_index=-100)
+    check(value, want, np.abs(want), compare.VALUE)
+    check(grad, slope, np.abs(slope), compare.GRADIENT)
+
+
+@pytest.mark.parametrize("layout", ["transposed", "strided", "reversed", "read-only"])
+def test_layouts(harness: Harness, layout: str) -> None:
+    x, labels = logits("layouts", 8, 300, "float32")
+    want = both(harness, x, labels)
+    laid = {
+        "transposed": np.asfortranarray(x),
+        "strided": np.repeat(x, 2, axis=1)[:, ::2],
+        "reversed": np.ascontiguousarray(x[::-1, ::-1])[::-1, ::-1],
+        "read-only": x.copy(),
+    }[layout]
+    laid.flags.writeable = layout != "read-only"
+    f = xentropy.value_and_grad(LOSS)
+    given = laid if harness.name == "numpy" else harness.array(np.ascontiguousarray(laid))
+    value, grad = f(given, harness.array(labels))
+    np.testing.assert_array_equal(harness.numpy(value), want[0])
+    np.testing.assert_array_equal(harness.numpy(grad), want[1])
+
+
+def test_another_axis(harness: Harness) -> None:
+    x, labels = logits("axis", 6, 40, "float32")
+    want = both(harness, x, labels)
+    f = xentropy.value_and_grad(LOSS)
+    value, grad = f(harness.array(np.ascontiguousarray(x.T)), harness.array(labels), axis=0)
+    np.testing.assert_array_equal(harness.numpy(value), want[0])
+    np.testing.assert_array_equal(harness.numpy(grad), want[1].T)
+
+
+def test_threads_change_nothing(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the rows are shared out."""
+    x, labels = logits("threads", 7, 700, "float32")
+    t = np.abs(x) / 10
+    monkeypatch.setattr(threads, "_GRAIN", 10)
+    results = []
+    for n in (1, 2, 3, 7, 16):
+        monkeypatch.setattr(threads, "cores", lambda n=n: n)
+        sigmoid = xentropy.value_and_grad(xentropy.sigmoid_cross_entropy)
+        value, grad = sigmoid(harness.array(x), harness.array(t))
+        results.append([*both(harness, x, labels), harness.numpy(value), harness.numpy(grad)])
+    for other in results[1:]:
+        for got, want in zip(other, results[0], strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+def test_an_error_in_a_thread_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_GRAIN", 1)
+    monkeypatch.setattr(threads, "cores", lambda: 2)
+
+    def kernel(start: int, stop: int) -> None:
+        if start:
+            raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        threads.run(kernel, (), 2, 100)
+
+
+def test_fewer_threads_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert threads.cores() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "")
+    assert threads.cores() >= 1
+
+
+def _in_child(queue: Any) -> None:
+    x = np.zeros((64, 9000), np.float32)
+    queue.put(float(LOSS(x, np.zeros(64, np.int64), reduction="mean")))
+
+
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="no fork on this system"
+)
+def test_threads_survive_a_fork() -> None:
+    """As in the workers of a data loader: the pool of the parent is not there."""
+    x = np.zeros((64, 9000), np.float32)
+    want = float(LOSS(x, np.zeros(64, np.int64), reduction="mean"))
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_in_child, args=(queue,))
+    child.start()
+    assert queue.get(timeout=60) == want
+    child.join(60)
+    assert child.exitcode == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
+def test_the_forward_holds_no_copy(dtype: str) -> None:
+    """Beyond inputs and result at most 2 % of the logits: half precision is widened in pieces."""
+    x = np.ones((2048, 32000), ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    labels = np.zeros(2048, np.int64)
+    LOSS(x, labels)
+    tracemalloc.start()
+    LOSS(x, labels)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak <= 0.02 * x.nbytes
+
+
+def test_a_cotangent_that_was_not_expected(harness: Harness) -> None:
+    """The gradient that was computed with the value is for the mean itself, not for its double."""
+    x, labels = logits("cotangent", 5, 50, "float64")
+    _, slope = truth(x, labels)
+
+    def double(logits: Any) -> Any:
+        loss = LOSS(logits, harness.array(labels), reduction="mean")
+        return loss + loss
+
+    try:
+        (grad,) = harness.gradient(double, (harness.array(x),), (0,))
+    except NotImplementedError:
+        pytest.skip("no automatic differentiation: nothing follows the loss")
+    check(harness.numpy(grad), slope * 2 / 5, np.abs(slope), compare.GRADIENT)
+
+
+def test_it_is_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    original = calls.losses
+
+    def spy(*args: Any, **kwargs: Any) -> Any:
+        seen.append(args[0])
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(calls, "losses", spy)
+    x = np.zeros((2, 3), np.float32)
+    LOSS(x, np.array([0, 1]))
+    xentropy.cross_entropy(x, np.eye(3)[:2], label_smoothing=0.1)
+    xentropy.poly_cross_entropy(x, np.array([0, 1]))
+    xentropy.softmax_focal_cross_entropy(x, np.array([0, 1]))
+    assert len(seen) == 4
