@@ -34,9 +34,13 @@ parity: $(VENV)/.library ## compare every loss with what the four frameworks com
 	$(BIN)/xentropy parity $(ARGS)
 
 ##@ Develop
-.PHONY: test lint lint-ruff lint-format lint-mypy lint-pyright format docs dist
+.PHONY: test bench lint lint-ruff lint-format lint-mypy lint-pyright format docs dist
 test: $(VENV)/.test ## run the suite once per backend, each in a process of its own
 	@$(BIN)/python scripts/run_tests.py --jobs $(JOBS) $(BACKENDS) --pytest $(ARGS)
+
+# With ARGS, say "--quick --framework torch", nothing of the README is written.
+bench: $(VENV)/.bench ## measure time and memory beside the frameworks; writes table and picture
+	$(BIN)/python -m benchmarks $(or $(ARGS),--markdown README.md --picture docs/_static/time.svg)
 
 lint: lint-ruff lint-format lint-mypy lint-pyright ## ruff, mypy and pyright
 
@@ -67,7 +71,7 @@ dist: $(VENV)/.dist ## build wheel and sdist into dist/ and compare them with gi
 
 ##@ Care
 .PHONY: pins clean
-pins: $(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.dist ## rewrite requirements/constraints.txt from what is installed
+pins: $(VENV)/.test $(VENV)/.bench $(VENV)/.lint $(VENV)/.docs $(VENV)/.dist ## rewrite requirements/constraints.txt from what is installed
 	@mkdir -p build
 	@sed 's/;.*//; s/\[.*\]//; y/_/-/; /^#/d' $(PINS) $(filter-out %/constraints.txt,$(wildcard requirements/*.txt)) > build/pinned.txt
 	@{ sed '/^#/!d' requirements/constraints.txt; \
@@ -77,7 +81,7 @@ pins: $(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.dist ## rewrite require
 
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find src backends tests scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	find src backends benchmarks tests scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # --- environment -------------------------------------------------------------------------------
 
@@ -91,8 +95,8 @@ $(VENV)/.library: $(VENV)/.created pyproject.toml $(CONSTRAINTS) $(PINS)
 	$(INSTALL) $(PINS:%=--requirement %) --editable '.[parity]'
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.library requirements/test.txt
-	$(INSTALL) --requirement requirements/test.txt
+$(VENV)/.test $(VENV)/.bench: $(VENV)/.%: requirements/%.txt $(VENV)/.library
+	$(INSTALL) --requirement $<
 	@touch $@
 
 $(VENV)/.lint $(VENV)/.docs $(VENV)/.dist: $(VENV)/.%: requirements/%.txt $(CONSTRAINTS) $(VENV)/.created

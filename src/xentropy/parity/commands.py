@@ -1,4 +1,4 @@
-"""The commands ``xentropy parity`` and ``xentropy backends``."""
+"""The commands ``xentropy parity``, ``xentropy backends`` and ``xentropy bench``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import xentropy
+from xentropy.bench.command import bench
 
 from . import comparison, frameworks, outputs, processes, selection, userdata
 from .cases import DTYPES, Case
@@ -115,6 +116,9 @@ def _list(no_color: _NoColor = False) -> None:
             ends[future.result().backend] = future.result()
     terminal.backends_table([_line(f, ends.get(f.name)) for f in known.values()], console)
     raise typer.Exit(_BEYOND if any(end.crash for end in ends.values()) else _PASSED)
+
+
+app.command()(bench)
 
 
 def _line(

@@ -1,0 +1,1 @@
+"""Everything that is promised about speed and memory, measured: ``python -m benchmarks``."""
