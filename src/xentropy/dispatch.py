@@ -6,10 +6,9 @@ backends whose framework is already in ``sys.modules`` are asked whether it is t
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +16,9 @@ from ._tape import record
 from ._types import Arrays, Namespace, Options
 from .errors import DTypeError, MixedBackendError, OptionError
 from .formulas.formula import Formula, value
+
+if TYPE_CHECKING:
+    import importlib.metadata
 
 __all__ = [
     "Backend",
@@ -330,8 +332,10 @@ def message(call: str, rule: str, arrays: dict[str, Any], hint: str = "") -> str
 
 
 def _entries() -> dict[str, importlib.metadata.EntryPoint]:
-    global _entry_points  # read once, on the first miss: it takes 2.5 ms
+    global _entry_points  # read once, on the first miss: it takes 2.5 ms, and as long to import
     if _entry_points is None:
+        import importlib.metadata
+
         _entry_points = {e.name: e for e in importlib.metadata.entry_points(group=_GROUP)}
     return _entry_points
 

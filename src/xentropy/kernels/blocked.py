@@ -22,7 +22,7 @@ __all__ = ["dense_gradients", "dense_rows", "index_gradients", "index_rows"]
 Array = npt.NDArray[Any]
 
 BLOCK = 2**20
-"""Bytes of a block, about the second-level cache; calls and the interpreter lock cost more in less."""
+"""Bytes of a block: in less, calls and the interpreter lock cost more than the cache saves."""
 PART = 128
 """Numbers that are added up in their own precision."""
 DIRECT = 256
