@@ -17,7 +17,28 @@ from xentropy.parity import compare
 from xentropy.testing import Harness
 
 LOSS = xentropy.sparse_softmax_cross_entropy
-LENGTHS = [1, 2, 15, 16, 17, 63, 255, 256, 257, 1023, 1024, 1025, 4095, 4096, 4097, 8192, 12289]
+LENGTHS = [
+    1,
+    2,
+    3,
+    15,
+    16,
+    17,
+    63,
+    255,
+    256,
+    257,
+    1023,
+    1024,
+    1025,
+    4095,
+    4096,
+    4097,
+    8192,
+    12289,
+    131071,
+    131072,
+]
 
 
 def truth(x: Array, labels: Array) -> tuple[Array, Array]:
@@ -74,6 +95,27 @@ def test_what_is_no_number_spoils_its_row_alone(harness: Harness, bad: float, pl
     assert np.isnan(value).tolist() == [False, True, False]
     assert np.isnan(grad).all(1).tolist() == [False, True, False]
     assert np.isfinite(grad[[0, 2]]).all()
+
+
+@pytest.mark.parametrize("kept", [slice(0, 3), slice(4096, 8192), slice(8999, 9000)], ids=str)
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}], ids=["plain", "smoothed"])
+def test_units_that_hold_nothing(harness: Harness, kept: slice, options: dict[str, Any]) -> None:
+    """Nothing but -inf, or nothing but what is masked, at either end and in between."""
+    x, labels = logits("nothing", 3, 9000, "float32")
+    mask = np.zeros(9000, np.bool_)
+    mask[kept] = True
+    labels[:] = kept.start
+    want = both(harness, np.ascontiguousarray(x[:, kept]), labels - kept.start, **options)
+    masked = both(harness, x, labels, class_mask=harness.array(mask), **options)
+    x[:, ~mask] = -np.inf
+    plain = both(harness, x, labels) if not options else masked
+    for value, grad in (masked, plain):
+        check(value, want[0].astype(np.float64), np.abs(want[0]), compare.VALUE)
+        size = np.abs(want[1]).max(1, keepdims=True) + np.zeros_like(want[1])
+        check(grad[:, kept], want[1].astype(np.float64), size, compare.GRADIENT)
+        assert not grad[:, ~mask].any()
+    x[1] = -np.inf
+    assert np.isnan(both(harness, x, labels)[0]).tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize("left_out", [[0], [5], [0, 1, 4, 5], [2, 3], [0, 1, 2, 3, 4, 5]], ids=str)

@@ -23,11 +23,11 @@ __all__ = ["dense_gradients", "dense_rows", "index_gradients", "index_rows"]
 UNIT = 4096
 """Numbers in a unit."""
 BLOCK = 1024
+"""Numbers that are added up in their own precision; the sums of blocks are added in float64."""
+PART = 256
+"""The same where one label may outweigh the others by far."""
 AHEAD = 2048
 """How far ahead the memory is asked for numbers."""
-PART = 256
-"""Numbers in a block of labels: of these one may outweigh the others by far."""
-"""Numbers that are added up in their own precision; the sums of blocks are added in float64."""
 
 
 class _Sums(NamedTuple):
@@ -228,14 +228,16 @@ def _row(
         d = min(c + UNIT, n)
         top, unit = from_key(most), units[current, : b - a]
         part = mask[next_r % mask.shape[0], c:d]
-        rest, ties, most = _add_unit(unit, top, x[next_r, c:d], part, units[1 - current])
+        # A unit of nothing but -inf adds nothing; it counts from 0, not from itself.
+        base = real(0) if top == -np.inf else top
+        rest, ties, most = _add_unit(unit, base, x[next_r, c:d], part, units[1 - current])
         spread, mass, gap = 0.0, 0.0, 0.0
         w, poly = weights[r % weights.shape[0], a:b], numbers.epsilon != 0
         if t.size:
             keep, v = real(1.0 - numbers.smoothing), class_weight[a:b]
-            spread, mass, gap = _labelled(unit, top, t[r, a:b], v, w, keep, poly, spare)
+            spread, mass, gap = _labelled(unit, base, t[r, a:b], v, w, keep, poly, spare)
         elif weights.size:
-            spread, mass, gap = _smoothed(unit, top, w, poly)
+            spread, mass, gap = _smoothed(unit, base, w, poly)
         found = _Sums(np.float64(top), rest + (ties - 1.0), spread, mass, gap)
         sums = found if a == 0 else _merge(sums, found)
         current = 1 - current
@@ -252,6 +254,11 @@ def _miss(sums: Any, total: Any) -> Any:
 def _z_loss(lse: Any, numbers: Any) -> Any:
     # The square may overflow.
     return numbers.z_loss * (lse * lse) if numbers.z_loss != 0 else 0.0
+
+
+@njit(nogil=True, error_model="numpy")
+def _has_softmax(sums: Any) -> Any:
+    return sums.rest == sums.rest and sums.top != -np.inf
 
 
 @njit(nogil=True, error_model="numpy")
@@ -417,7 +424,7 @@ def index_rows(
             if weights.size:
                 share = np.float64(weights[r % weights.shape[0], y])
         loss, slopes = _index_loss(sums, x_y, weight, share, numbers)
-        if sums.rest != sums.rest or x_y != x_y:
+        if not _has_softmax(sums) or x_y != x_y:
             loss, slopes = np.nan, _Slopes(np.nan, np.nan, np.nan, np.nan)
         losses[r] = s * loss
         if saved.size:
@@ -563,7 +570,7 @@ def dense_rows(
             x, t, class_weight, weights, mask, numbers, r, after, most, units, current
         )
         loss, slants = _dense_loss(sums, numbers)
-        if sums.rest != sums.rest:
+        if not _has_softmax(sums):
             loss, slants = np.nan, _Slants(np.nan, np.nan, np.nan, np.nan)
         losses[r] = s * loss
         if saved.size:
