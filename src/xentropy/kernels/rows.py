@@ -190,8 +190,8 @@ def _exp(x: Any, top: Any) -> Any:
 def _merge(one: Any, other: Any) -> Any:
     """The sums of two parts of a row, from the larger of their maxima."""
     low, high = (one, other) if other.top > one.top else (other, one)
-    drop = high.top - low.top
-    f = _exp(low.top, high.top) if drop != 0 else 1.0
+    drop = high.top - low.top if low.top != -np.inf else np.inf
+    f = _exp(low.top, high.top) if drop != np.inf else 0.0
     gap = low.gap
     if drop != 0 and low.mass != 0:
         gap = f * low.gap - low.mass * math.expm1(-drop)
