@@ -123,7 +123,8 @@ class _NumPy(Backend):
     ) -> Any:
         # Infinities and NaN are results here; underflow is a probability of 0.
         with np.errstate(all="ignore"):
-            if calls.serves(formula, arrays, arrays[0].dtype.name):
+            name = arrays[0].dtype.name
+            if calls.serves(formula, arrays, "float32" if name.startswith("float8") else name):
                 return _by_kernel(formula, arrays, options, upstream)
             # A loss of scalars is a 0-d array like any other, not a NumPy scalar.
             output = np.asarray(value(self.xp, formula, arrays, options))

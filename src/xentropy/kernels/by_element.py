@@ -12,7 +12,7 @@ from xentropy._types import Arrays, Options
 from xentropy.formulas import sigmoid
 from xentropy.formulas.formula import Formula
 
-from .by_row import plain
+from .by_row import named, plain
 from .threads import run
 
 __all__ = ["FORMULAS", "State", "gradient", "losses"]
@@ -73,7 +73,7 @@ def gradient(engine: Any, state: State, cotangent: Array, empty: Callable[..., A
         out = empty(x.shape, x.dtype)
         cotangent = np.ascontiguousarray(cotangent).reshape(-1)
         run(engine.sigmoid_gradients, (*state.arguments, cotangent, out), x.size, x.size)
-    return out.view(state.dtype).reshape(state.shape)
+    return named(out, state.dtype).reshape(state.shape)
 
 
 def _positive(weight: Array | None, shape: tuple[int, ...], real: Any) -> Array:

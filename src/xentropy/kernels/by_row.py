@@ -14,7 +14,7 @@ from xentropy.formulas.formula import Formula
 
 from .threads import run
 
-__all__ = ["FORMULAS", "Numbers", "State", "gradient", "losses", "plain"]
+__all__ = ["FORMULAS", "Numbers", "State", "gradient", "losses", "named", "plain"]
 
 Array = npt.NDArray[Any]
 
@@ -59,10 +59,12 @@ def matrix(x: Array, axis: int) -> Array:
 
 
 def plain(x: Array) -> Array:
-    """Contiguous and in native byte order, half precision as its bits."""
+    """Contiguous and in native byte order, half precision as its bits, 8 bits widened."""
     flat = np.require(x, requirements=["C", "A"])
     if not flat.dtype.isnative:
         flat = flat.astype(flat.dtype.newbyteorder("="))
+    if flat.dtype.name.startswith("float8"):
+        return flat.astype(np.float32)
     bits = {"float16": np.int16, "bfloat16": np.uint16}.get(flat.dtype.name)
     return flat if bits is None else flat.view(bits)
 
@@ -194,7 +196,13 @@ def _common(rows: _Rows) -> tuple[Any, ...]:
     return (*tensors, tuple(rows.numbers))
 
 
+def named(x: Array, dtype: Any) -> Array:
+    """The inverse of `plain`: the numbers again in a dtype, in native byte order."""
+    native = dtype.newbyteorder("=")
+    return x.view(native) if native.itemsize == x.dtype.itemsize else x.astype(native)
+
+
 def _restore(rows: _Rows, matrix: Array) -> Array:
     n = matrix.shape[-1]
-    moved = matrix.view(rows.dtype).reshape(*rows.shape, n)
+    moved = named(matrix, rows.dtype).reshape(*rows.shape, n)
     return np.moveaxis(moved, -1, rows.axis)
