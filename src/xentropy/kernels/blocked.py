@@ -235,7 +235,8 @@ def _merge(parts: _Sums) -> _Sums:
     peak = np.arange(top.shape[0]), top.argmax(axis=1)
     most = top[peak][:, None]
     drop = most - top
-    f = _exp_difference(top, most, *np.empty((3, *top.shape)))
+    spare = [np.empty_like(top) for _ in range(3)]
+    f = _exp_difference(top, most, *spare)
     f[peak] = 1
     rest = rest * f
     f[peak] = 0

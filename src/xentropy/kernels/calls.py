@@ -43,8 +43,8 @@ def _has_numba() -> bool:
 
 
 @functools.cache
-def _engine(kind: Any) -> Any:
-    if kind is by_element:
+def _engine(of_elements: bool) -> Any:
+    if of_elements:
         return importlib.import_module("xentropy.kernels.elements")
     name = "rows" if _has_numba() else "blocked"
     return importlib.import_module(f"xentropy.kernels.{name}")
@@ -81,13 +81,17 @@ def losses(
     ``empty`` allocates what is returned.
     """
     kind: Any = by_row if formula in by_row.FORMULAS else by_element
-    found, state = kind.losses(_engine(kind), formula, arrays, options, saving, upstream, empty)
+    found, state = kind.losses(
+        _engine(kind is by_element), formula, arrays, options, saving, upstream, empty
+    )
     return found, State(kind, state) if saving else None
 
 
 def gradient(state: State, cotangent: Array, empty: Callable[..., Array] = np.empty) -> Array:
     """The gradient with respect to the logits, in their dtype and shape."""
-    found: Array = state.kind.gradient(_engine(state.kind), state.inner, cotangent, empty)
+    found: Array = state.kind.gradient(
+        _engine(state.kind is by_element), state.inner, cotangent, empty
+    )
     return found
 
 
@@ -95,7 +99,7 @@ def total(x: Array) -> float | None:
     """The sum of a large contiguous float32 array, in float64; None where no kernel serves it."""
     if x.dtype != np.float32 or x.size < 2**14 or not x.flags.c_contiguous or not _has_numba():
         return None
-    kernel = _engine(by_element)
+    kernel = _engine(True)
     sums = np.empty(-(-x.size // kernel.BLOCK))
     run(kernel.total, (x.reshape(-1), sums), sums.size, x.size)
     return float(sums.sum())
