@@ -161,7 +161,7 @@ def test_threads_change_nothing(harness: Harness, monkeypatch: pytest.MonkeyPatc
     """However the rows are shared out."""
     x, labels = logits("threads", 7, 700, "float32")
     t = np.abs(x) / 10
-    monkeypatch.setattr(threads, "_GRAIN", 10)
+    monkeypatch.setattr(threads, "GRAIN", 10)
     results = []
     for n in (1, 2, 3, 7, 16):
         monkeypatch.setattr(threads, "cores", lambda n=n: n)
@@ -174,7 +174,7 @@ def test_threads_change_nothing(harness: Harness, monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_error_in_a_thread_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_GRAIN", 1)
+    monkeypatch.setattr(threads, "GRAIN", 1)
     monkeypatch.setattr(threads, "cores", lambda: 2)
 
     def kernel(start: int, stop: int) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "describe",
     "installed_backends",
     "is_weak",
+    "known_backend",
     "register_backend",
     "resolve",
 ]
@@ -119,6 +120,13 @@ class Backend:
         record(self.xp, formula, arrays, options, output)
         return output
 
+    def plain_cross_entropy(self, x: Any, labels: Any, reduction: str) -> Any:
+        """The cross-entropy of index labels without options, where there is a shorter way to it.
+
+        None where there is none, or anything is unusual or wrong. Its checks are all there are.
+        """
+        return None
+
     def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
         """The framework's own derivative: of the first of the scalars that ``function`` returns.
 
@@ -194,6 +202,11 @@ def backend_of(x: Any) -> Backend:
     if backend is None:
         backend = _by_type[type(x)] = _loaded[_find(x)]
     return backend
+
+
+def known_backend(kind: type) -> Backend | None:
+    """Return the backend that has served this type of array before."""
+    return _by_type.get(kind)
 
 
 def installed_backends() -> dict[str, Callable[[], Backend]]:

@@ -14,7 +14,7 @@ from .errors import InputError, LabelError, XentropyError
 if TYPE_CHECKING:
     from .validation import Call
 
-__all__ = ["check_values", "check_weight", "strict"]
+__all__ = ["check_values", "check_weight", "is_strict", "strict"]
 
 _active: ContextVar[bool] = ContextVar("xentropy_strict", default=False)
 
@@ -46,6 +46,11 @@ def strict() -> Iterator[None]:
         yield
     finally:
         _active.reset(token)
+
+
+def is_strict() -> bool:
+    """Whether `strict` is active here."""
+    return _active.get()
 
 
 def check_values(

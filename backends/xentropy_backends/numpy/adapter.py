@@ -11,7 +11,8 @@ from xentropy._tape import active, record
 from xentropy._types import Arrays, Options
 from xentropy.dispatch import Backend
 from xentropy.formulas.formula import Formula, value, vjp
-from xentropy.kernels import calls
+from xentropy.kernels import calls, plain
+from xentropy.kernels.by_row import dtype_name
 
 __all__ = ["backend"]
 
@@ -45,9 +46,7 @@ def _exp(x: Any, /) -> Any:
 
 
 def _total(x: Any, dtype: Any, /) -> Any:
-    found = calls.total(x) if dtype == np.float64 else None
-    if found is None:
-        found = _sum(x, axis=None, keepdims=False) if x.dtype == dtype else np.sum(x, dtype=dtype)
+    found = _sum(x, axis=None, keepdims=False) if x.dtype == dtype else calls.total(x)
     return np.asarray(found, dtype=dtype)
 
 
@@ -102,12 +101,15 @@ def _by_kernel(formula: Formula, arrays: Arrays, options: Options, upstream: flo
     return output
 
 
+_REAL = ("float16", "bfloat16", "float32", "float64")
+
+
 class _NumPy(Backend):
     def owns(self, x: object) -> bool:
         return isinstance(x, (np.ndarray, np.generic)) and not isinstance(x, np.ma.MaskedArray)
 
     def dtype_name(self, x: Any) -> str:
-        return str(x.dtype.name)
+        return dtype_name(x.dtype)
 
     def device(self, x: Any) -> str:
         return "cpu"
@@ -123,13 +125,24 @@ class _NumPy(Backend):
     ) -> Any:
         # Infinities and NaN are results here; underflow is a probability of 0.
         with np.errstate(all="ignore"):
-            name = arrays[0].dtype.name
+            name = dtype_name(arrays[0].dtype)
             if calls.serves(formula, arrays, "float32" if name.startswith("float8") else name):
                 return _by_kernel(formula, arrays, options, upstream)
             # A loss of scalars is a 0-d array like any other, not a NumPy scalar.
             output = np.asarray(value(self.xp, formula, arrays, options))
         record(self.xp, formula, arrays, options, output)
         return output
+
+    def plain_cross_entropy(self, x: Any, labels: Any, reduction: str) -> Any:
+        if type(x) is not np.ndarray or type(labels) is not np.ndarray or active() is not None:
+            return None
+        if not x.dtype.isnative or dtype_name(x.dtype) not in _REAL:
+            return None
+        if not plain.serves(x, labels, reduction):
+            return None
+        with np.errstate(all="ignore"):
+            found = plain.cross_entropy(x, labels, reduction)
+        return found and found[0]
 
     def kernels(self) -> list[str]:
         return calls.names()

@@ -14,7 +14,7 @@ from xentropy.dispatch import Backend
 from xentropy.errors import UnsupportedError
 from xentropy.formulas.formula import Formula, value, vjp
 from xentropy.formulas.numeric import exact_log1p, split_sum
-from xentropy.kernels import calls
+from xentropy.kernels import calls, plain
 
 from . import kernels
 
@@ -123,6 +123,15 @@ _namespace: Any = SimpleNamespace(
 )
 
 
+_REAL = {
+    tf.float16: "float32",
+    tf.bfloat16: "float32",
+    tf.float32: "float32",
+    tf.float64: "float64",
+}
+"""What logits are computed in."""
+
+
 class _TensorFlow(Backend):
     autodiff = True
 
@@ -185,6 +194,18 @@ class _TensorFlow(Backend):
             zero = tf.zeros_like(output)
             result += _differentiable(self.xp, formula, arrays, options, group, zero)
         return result
+
+    def plain_cross_entropy(self, x: Any, labels: Any, reduction: str) -> Any:
+        if not isinstance(x, tf.Tensor) or not isinstance(labels, tf.Tensor):
+            return None
+        if x.dtype not in _REAL or labels.dtype != tf.int64:
+            return None
+
+        def by_formulas(x: Any) -> Any:
+            y = tf.expand_dims(labels, -1)
+            return plain.by_formulas(self.apply, x, y, reduction, _REAL[x.dtype])
+
+        return kernels.plain_cross_entropy(x, labels, reduction, by_formulas)
 
     def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
         # An identity makes each argument distinct, also where the caller passes one tensor twice.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -13,9 +14,9 @@ import tensorflow as tf
 from xentropy._types import Arrays, Namespace, Options
 from xentropy.formulas import fused
 from xentropy.formulas.formula import Formula, jvp, vjp
-from xentropy.kernels import calls
+from xentropy.kernels import calls, plain
 
-__all__ = ["Kernel", "accelerated", "find", "place"]
+__all__ = ["Kernel", "accelerated", "find", "place", "plain_cross_entropy"]
 
 
 def _map_rows(f: Callable[..., Any], rows: Arrays, step: int, /) -> Any:
@@ -148,6 +149,65 @@ def find(xp: Namespace, formula: Formula, arrays: Arrays, options: Options) -> K
     if on_host and calls.serves(formula, arrays, arrays[0].dtype.name):
         return _OnHost(xp, formula, options)
     return None
+
+
+def _is_recorded() -> bool:
+    return True
+
+
+def _has_tangent(x: Any) -> bool:
+    return True
+
+
+# Not public. Where they are missing, no call is short.
+with contextlib.suppress(ImportError):
+    from tensorflow.python.eager import forwardprop_util, record
+
+    _is_recorded = record.could_possibly_record
+
+    def _has_tangent(x: Any) -> bool:
+        return bool(forwardprop_util.pack_tangents([x]).tangents)
+
+
+def plain_cross_entropy(
+    x: Any, labels: Any, reduction: str, by_formulas: Callable[[Any], Any]
+) -> Any:
+    """`plain.cross_entropy` of eager tensors on the CPU; None where they are not, or fail."""
+    if any(tf.is_symbolic_tensor(t) or accelerated(t) for t in (x, labels)):
+        return None
+    recorded = _is_recorded()
+    if recorded and _has_tangent(x):
+        return None
+    lent, y = _lend(x), np.from_dlpack(labels)
+    if not plain.serves(lent, y, reduction):
+        return None
+    upstream = None
+    if recorded:
+        upstream = 1.0 / y.size if reduction == "mean" else 1.0
+    with np.errstate(all="ignore"):
+        found = plain.cross_entropy(lent, y, reduction, upstream, _aligned)
+    if found is None:
+        return None
+    result = _take(found[0])
+    return result if found[1] is None else _connect(x, result, [_take(found[1])], by_formulas)
+
+
+def _connect(x: Any, result: Any, early: list[Any], by_formulas: Callable[[Any], Any]) -> Any:
+    """Tell the tapes a gradient that is known, and by formulas where it is to be another.
+
+    As `tf.custom_gradient` does, which inspects the function first: as long as the call takes.
+    """
+
+    def gradient(cotangent: Any) -> Any:
+        if early and not _is_recorded() and np.all(_lend(cotangent) == 1):
+            return [early.pop()]
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            again = by_formulas(x)
+        return [tape.gradient(again, x, output_gradients=cotangent)]
+
+    record.record_operation("XentropyPlain", [result], [x], gradient)
+    return result
 
 
 def _lend(x: Any) -> Any:

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.autograd import forward_ad
 
 from xentropy._types import Arrays, Options
 from xentropy.dispatch import Backend
 from xentropy.formulas import formula as rules
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.numeric import split_sum
-from xentropy.kernels import calls
+from xentropy.kernels import calls, plain
 
 from . import kernels
 
@@ -55,9 +56,7 @@ def _total(x: Any, dtype: Any, /) -> Any:
         return _sum(x, axis=None, keepdims=False)
     if not torch.compiler.is_compiling() and kernels.is_plain(x):
         # PyTorch's own takes five times as long.
-        lent = kernels.lend(x)
-        found = calls.total(lent) if lent.dtype == np.float32 else None
-        return torch.tensor(lent.sum(dtype=np.float64) if found is None else found, dtype=dtype)
+        return torch.tensor(calls.total(kernels.lend(x)), dtype=dtype)
     return torch.sum(x, dtype=dtype)
 
 
@@ -233,6 +232,38 @@ def _as_function(ctx: Any, moving: list[int]) -> tuple[Callable[..., Any], Array
     return f, tuple(ctx.saved_tensors[i] for i in moving)
 
 
+class _Plain(torch.autograd.Function):
+    """A plain cross-entropy whose gradient came with it; other derivatives are the formulas'."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, labels: Any, reduction: str, result: Any, gradient: Any) -> Any:
+        ctx.save_for_backward(x, labels)
+        ctx.reduction, ctx.early = reduction, [gradient]
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Any) -> Any:
+        (cotangent,) = cotangents
+        again = torch.is_grad_enabled()
+        if ctx.early and not again and (cotangent == 1).all():
+            return (ctx.early.pop(), *_NO_GRADIENTS)
+        x, labels = ctx.saved_tensors
+        with torch.enable_grad():
+            x = x if again else x.detach().requires_grad_()
+            result = _plain_by_formulas(x, labels, ctx.reduction)
+            found = torch.autograd.grad(result, x, cotangent, create_graph=again)
+        return (*found, *_NO_GRADIENTS)
+
+
+_NO_GRADIENTS = (None,) * 4
+
+
+def _plain_by_formulas(x: Any, labels: Any, reduction: str) -> Any:
+    dtype = "float64" if x.dtype == torch.float64 else "float32"
+    return plain.by_formulas(backend.apply, x, labels.unsqueeze(-1), reduction, dtype)
+
+
+_REAL = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 _EXCHANGED = {torch.float32, torch.float64, torch.int32, torch.int64, torch.bool}
 
 
@@ -289,6 +320,16 @@ class _Torch(Backend):
             return _Rule.apply(formula, options, *arrays)
         # Without a gradient Dynamo would hand a context to `forward`, which has none.
         return rules.value(_namespace, formula, arrays, options)
+
+    def plain_cross_entropy(self, x: Any, labels: Any, reduction: str) -> Any:
+        if not isinstance(labels, torch.Tensor) or labels.dtype != torch.int64:
+            return None
+        if x.dtype not in _REAL or _transforming() or forward_ad._current_level >= 0:
+            return None
+        found = kernels.plain_cross_entropy(x, labels, reduction)
+        if found is None or found[1] is None:
+            return found and found[0]
+        return _Plain.apply(x, labels, reduction, *found)
 
     def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
         argnums = tuple(range(len(primals)))

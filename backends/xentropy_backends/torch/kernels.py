@@ -13,9 +13,9 @@ from xentropy._types import Arrays, Namespace, Options
 from xentropy.formulas import formula as rules
 from xentropy.formulas import fused
 from xentropy.formulas.formula import Formula
-from xentropy.kernels import calls
+from xentropy.kernels import calls, plain
 
-__all__ = ["Kernel", "accelerated", "is_plain", "lend"]
+__all__ = ["Kernel", "accelerated", "is_plain", "lend", "plain_cross_entropy"]
 
 
 def _map_rows(f: Callable[..., Any], rows: Arrays, step: int, /) -> Any:
@@ -68,6 +68,24 @@ def lend(x: Any) -> Any:
 def _take(x: np.ndarray[Any, Any]) -> Any:
     tensor = torch.from_numpy(x)
     return tensor.view(torch.bfloat16) if x.dtype == np.uint16 else tensor
+
+
+def plain_cross_entropy(x: Any, labels: Any, reduction: str) -> tuple[Any, Any] | None:
+    """`plain.cross_entropy` of tensors, and its gradient; None where it does not serve."""
+    if not (is_plain(x) and is_plain(labels)):
+        return None
+    lent, y = lend(x), labels.numpy()
+    if not plain.serves(lent, y, reduction):
+        return None
+    upstream = None
+    if x.requires_grad and torch.is_grad_enabled():
+        upstream = 1.0 / y.size if reduction == "mean" else 1.0
+    with np.errstate(all="ignore"):
+        found = plain.cross_entropy(lent, y, reduction, upstream)
+    if found is None:
+        return None
+    result, gradient = found
+    return torch.from_numpy(result), None if gradient is None else _take(gradient)
 
 
 class Kernel:

@@ -433,24 +433,12 @@ def _write(
 
 
 def index_rows(
-    x: Any,
-    labels: Any,
-    class_weight: Any,
-    weights: Any,
-    mask: Any,
-    options: Any,
-    scale: Any,
-    upstream: Any,
-    losses: Any,
-    saved: Any,
-    out: Any,
-    start: Any,
-    stop: Any,
+    call: Any, upstream: Any, losses: Any, saved: Any, out: Any, start: Any, stop: Any
 ) -> None:
     """Losses of rows ``start`` to ``stop``, and what their gradients need; see `rows`."""
-    given = _Given(x, labels, class_weight, weights, mask, Numbers(*options))
+    given, scale = _given(call)
     scratch = _Scratch(given, stop - start, losses.dtype)
-    evaluate = _index_loss if labels.ndim == 1 else _dense_loss
+    evaluate = _index_loss if given.labels.ndim == 1 else _dense_loss
     with np.errstate(all="ignore"):
         for group in _groups(given, start, stop):
             s = scale[group] if scale.size else np.ones(group.stop - group.start)
@@ -464,25 +452,22 @@ def index_rows(
 
 
 def index_gradients(
-    x: Any,
-    labels: Any,
-    class_weight: Any,
-    weights: Any,
-    mask: Any,
-    options: Any,
-    scale: Any,
-    saved: Any,
-    like: Any,
-    out: Any,
-    start: Any,
-    stop: Any,
+    call: Any, cotangent: Any, saved: Any, like: Any, out: Any, start: Any, stop: Any
 ) -> None:
-    """The gradients of rows ``start`` to ``stop``, each times its ``scale``; see `rows`."""
-    given = _Given(x, labels, class_weight, weights, mask, Numbers(*options))
+    """The gradients of rows ``start`` to ``stop``, each times its ``cotangent``; see `rows`."""
+    given, _ = _given(call)
     scratch = _Scratch(given, stop - start, like.dtype)
     rows = slice(start, stop)
     with np.errstate(all="ignore"):
-        _write(given, rows, saved[rows].T, scale[rows], scratch, out)
+        _write(given, rows, saved[rows].T, cotangent[rows], scratch, out)
+
+
+def _given(call: Any) -> tuple[_Given, Array]:
+    """The arguments by name, and the scale of the examples."""
+    x, _, n, labels, t, class_weight, weights, mask, options, scale = call
+    labels = t if t.size else labels
+    given = _Given(x.reshape(-1, n), labels, class_weight, weights, mask, Numbers(*options))
+    return given, scale
 
 
 dense_rows = index_rows

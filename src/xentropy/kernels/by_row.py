@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from xentropy.formulas.formula import Formula
 
 from .threads import run
 
-__all__ = ["FORMULAS", "Numbers", "State", "gradient", "losses", "named", "plain"]
+__all__ = ["FORMULAS", "Numbers", "State", "dtype_name", "gradient", "losses", "named", "plain"]
 
 Array = npt.NDArray[Any]
 
@@ -60,13 +61,25 @@ def matrix(x: Array, axis: int) -> Array:
 
 def plain(x: Array) -> Array:
     """Contiguous and in native byte order, half precision as its bits, 8 bits widened."""
-    flat = np.require(x, requirements=["C", "A"])
+    flat = x if x.flags.c_contiguous and x.flags.aligned else np.require(x, requirements=["C", "A"])
+    if flat.dtype in _WIDE:
+        return flat
     if not flat.dtype.isnative:
         flat = flat.astype(flat.dtype.newbyteorder("="))
-    if flat.dtype.name.startswith("float8"):
+    name = dtype_name(flat.dtype)
+    if name.startswith("float8"):
         return flat.astype(np.float32)
-    bits = {"float16": np.int16, "bfloat16": np.uint16}.get(flat.dtype.name)
-    return flat if bits is None else flat.view(bits)
+    return flat.view(_BITS[name]) if name in _BITS else flat
+
+
+_WIDE = (np.dtype(np.float32), np.dtype(np.float64))
+_BITS = {"float16": np.int16, "bfloat16": np.uint16}
+
+
+@functools.cache
+def dtype_name(dtype: Any) -> str:
+    """The name of a NumPy dtype, which takes NumPy 3 us to say."""
+    return str(dtype.name)
 
 
 def _prepare(formula: Formula, arrays: Arrays, options: Options) -> _Rows:
@@ -169,8 +182,8 @@ def losses(
     early = saving and upstream is not None
     result = empty(rows.x.shape if early else (1, 0), rows.x.dtype)
     kernel = getattr(engine, f"{rows.kind}_rows")
-    tail = (rows.scale, upstream or 0.0, out, saved, result)
-    run(kernel, (*_common(rows), *tail), rows.x.shape[0], rows.x.size)
+    arguments = (_call(rows), upstream or 0.0, out, saved, result)
+    run(kernel, arguments, rows.x.shape[0], rows.x.size)
     state = State(rows, saved, upstream, [result] if early else []) if saving else None
     return out.reshape(rows.shape), state
 
@@ -187,13 +200,22 @@ def gradient(engine: Any, state: State, cotangent: Array, empty: Callable[..., A
     out = empty(rows.x.shape, rows.x.dtype)
     kernel = getattr(engine, f"{rows.kind}_gradients")
     like = np.empty((1, 0), rows.class_weight.dtype)
-    run(kernel, (*_common(rows), scale, state.saved, like, out), rows.x.shape[0], rows.x.size)
+    arguments = (_call(rows), scale, state.saved, like, out)
+    run(kernel, arguments, rows.x.shape[0], rows.x.size)
     return _restore(rows, out)
 
 
-def _common(rows: _Rows) -> tuple[Any, ...]:
-    tensors = rows.x, rows.labels, rows.class_weight, rows.weights, rows.mask
-    return (*tensors, tuple(rows.numbers))
+def _call(rows: _Rows) -> tuple[Any, ...]:
+    """The `sums.Given` of the kernels, which take no class."""
+    index = rows.kind == "index"
+    labels, t = (rows.labels, rows.weights[:, :0]) if index else (_NO_STARTS, rows.labels)
+    x, (_, n) = rows.x.reshape(-1), rows.x.shape
+    options = tuple(rows.numbers)
+    weights = rows.class_weight, rows.weights, rows.mask
+    return (x, _NO_STARTS, n, labels, t, *weights, options, rows.scale)
+
+
+_NO_STARTS = np.empty(0, np.int64)
 
 
 def named(x: Array, dtype: Any) -> Array:

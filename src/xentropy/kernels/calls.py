@@ -19,7 +19,7 @@ from xentropy.formulas.formula import Formula
 from . import by_element, by_row
 from .threads import run
 
-__all__ = ["State", "gradient", "losses", "names", "serves", "total"]
+__all__ = ["State", "engine", "gradient", "has_numba", "losses", "names", "serves", "total"]
 
 Array = npt.NDArray[Any]
 
@@ -34,7 +34,8 @@ class State(NamedTuple):
 
 
 @functools.cache
-def _has_numba() -> bool:
+def has_numba() -> bool:
+    """Whether the compiled kernels run."""
     try:
         importlib.import_module("numba")
     except ImportError:
@@ -43,22 +44,23 @@ def _has_numba() -> bool:
 
 
 @functools.cache
-def _engine(of_elements: bool) -> Any:
+def engine(of_elements: bool) -> Any:
+    """The module of kernels, compiled where Numba is installed."""
     if of_elements:
         return importlib.import_module("xentropy.kernels.elements")
-    name = "rows" if _has_numba() else "blocked"
+    name = "rows" if has_numba() else "blocked"
     return importlib.import_module(f"xentropy.kernels.{name}")
 
 
 def names() -> list[str]:
     """What computes, for ``xentropy backends``."""
-    return ["numba" if _has_numba() else "numpy", "formulas"]
+    return ["numba" if has_numba() else "numpy", "formulas"]
 
 
 def serves(formula: Formula, arrays: Arrays, dtype: str) -> bool:
     """Whether a kernel evaluates this formula on these arrays, the first of them of that dtype."""
     by_rows = by_row.FORMULAS.get(formula)
-    if by_rows is None and not (formula in by_element.FORMULAS and _has_numba()):
+    if by_rows is None and not (formula in by_element.FORMULAS and has_numba()):
         return False
     if dtype not in _FLOATS or 0 in arrays[0].shape:
         return False
@@ -82,7 +84,7 @@ def losses(
     """
     kind: Any = by_row if formula in by_row.FORMULAS else by_element
     found, state = kind.losses(
-        _engine(kind is by_element), formula, arrays, options, saving, upstream, empty
+        engine(kind is by_element), formula, arrays, options, saving, upstream, empty
     )
     return found, State(kind, state) if saving else None
 
@@ -90,16 +92,18 @@ def losses(
 def gradient(state: State, cotangent: Array, empty: Callable[..., Array] = np.empty) -> Array:
     """The gradient with respect to the logits, in their dtype and shape."""
     found: Array = state.kind.gradient(
-        _engine(state.kind is by_element), state.inner, cotangent, empty
+        engine(state.kind is by_element), state.inner, cotangent, empty
     )
     return found
 
 
-def total(x: Array) -> float | None:
-    """The sum of a large contiguous float32 array, in float64; None where no kernel serves it."""
-    if x.dtype != np.float32 or x.size < 2**14 or not x.flags.c_contiguous or not _has_numba():
-        return None
-    kernel = _engine(True)
+def total(x: Array) -> float:
+    """The sum of float32 numbers, in float64."""
+    if not x.flags.c_contiguous or not has_numba():
+        return float(np.sum(x, dtype=np.float64))
+    kernel = engine(of_elements=True)
+    if x.size <= kernel.BLOCK:
+        return float(kernel.add_up(x.reshape(-1)))
     sums = np.empty(-(-x.size // kernel.BLOCK))
     run(kernel.total, (x.reshape(-1), sums), sums.size, x.size)
     return float(sums.sum())

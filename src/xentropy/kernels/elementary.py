@@ -12,20 +12,31 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import float32, int32, int64, types, uint16
+from numba import float32, float64, int32, int64, njit, types, uint16
 from numba.extending import intrinsic, overload
 
 __all__ = [
     "add",
+    "cast",
+    "entry",
     "exp_difference",
-    "from_key",
-    "key",
+    "greater",
+    "helper",
+    "inlined",
     "log1p",
-    "lowest",
+    "log1p_any",
     "narrow_to",
+    "pointer",
     "prefetch",
+    "shifted",
     "widen",
 ]
+
+# Ways to compile a function: one that a kernel calls, the same where each call stands for its body,
+# which takes less time to compile, and a kernel.
+helper: Any = njit(nogil=True, error_model="numpy")
+inlined: Any = njit(nogil=True, error_model="numpy", inline="always")
+entry: Any = njit(nogil=True, error_model="numpy", cache=True)
 
 
 def _bitcast(to: Any, source: Any) -> Any:
@@ -64,6 +75,17 @@ def add(typing_context: Any, x: Any, y: Any) -> Any:
 
 
 @intrinsic
+def greater(typing_context: Any, x: Any, y: Any) -> Any:
+    """The larger of two numbers; if one is NaN either."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        flags = ("nnan", "nsz")
+        return builder.select(builder.fcmp_ordered(">", *args, flags=flags), *args, flags=flags)
+
+    return x(x, x), generate
+
+
+@intrinsic
 def _from_half(typing_context: Any, x: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fpext(builder.bitcast(args[0], ir.HalfType()), ir.FloatType())
@@ -80,13 +102,35 @@ def _to_half(typing_context: Any, x: Any) -> Any:
 
 
 @intrinsic
-def prefetch(typing_context: Any, x: Any, i: Any) -> Any:
-    """Ask for the cache line of ``x[i]``, which may lie beyond the end."""
+def pointer(typing_context: Any, x: Any) -> Any:
+    """Where an array begins: indexed as it, without a count of references or negative indices.
+
+    The array must live as long.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, args[0])
-        pointer = builder.gep(array.data, [args[1]])
-        byte = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+        return context.make_array(signature.args[0])(context, builder, args[0]).data
+
+    # Of pointers to truth values Numba makes no condition.
+    return types.CPointer(types.uint8 if x.dtype == types.boolean else x.dtype)(x), generate
+
+
+@intrinsic
+def shifted(typing_context: Any, x: Any, i: Any) -> Any:
+    """The pointer to ``x[i]`` of another."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.gep(args[0], [args[1]])
+
+    return x(x, i), generate
+
+
+@intrinsic
+def prefetch(typing_context: Any, x: Any, i: Any) -> Any:
+    """Ask for the cache line of ``x[i]`` of a pointer; it may lie beyond the end."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        byte = builder.bitcast(builder.gep(args[0], [args[1]]), ir.IntType(8).as_pointer())
         number = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte.type, number, number, number])
         function = builder.module.declare_intrinsic("llvm.prefetch", [byte.type], kind)
@@ -96,68 +140,8 @@ def prefetch(typing_context: Any, x: Any, i: Any) -> Any:
     return types.none(x, i), generate
 
 
-def key(x: Any) -> Any:
-    """An integer that orders as ``x`` does; a positive NaN comes last and is never lost."""
-
-
-@overload(key)
-def _key(x: Any) -> Any:
-    # Numba widens 32-bit arithmetic to 64 bits: a cast at every step.
-    if x == types.float32:
-
-        def narrow(x: Any) -> Any:
-            v = _bits(x)
-            return int32(v ^ (int32(v >> int32(31)) & int32(0x7FFFFFFF)))
-
-        return narrow
-
-    def wide(x: Any) -> Any:
-        v = _bits(x)
-        return v ^ ((v >> int64(63)) & int64(0x7FFFFFFFFFFFFFFF))
-
-    return wide
-
-
-def from_key(k: Any) -> Any:
-    """The number whose `key` is ``k``."""
-
-
-@overload(from_key)
-def _from_key(k: Any) -> Any:
-    if k == types.int32:
-
-        def narrow(k: Any) -> Any:
-            return _float(int32(k ^ (int32(k >> int32(31)) & int32(0x7FFFFFFF))))
-
-        return narrow
-
-    def wide(k: Any) -> Any:
-        return _float(k ^ ((k >> int64(63)) & int64(0x7FFFFFFFFFFFFFFF)))
-
-    return wide
-
-
-def lowest(x: Any) -> Any:
-    """A `key` below that of every number, of the width of ``x``."""
-
-
-@overload(lowest)
-def _lowest(x: Any) -> Any:
-    if x == types.float32:
-
-        def narrow(x: Any) -> Any:
-            return int32(-0x80000000)
-
-        return narrow
-
-    def wide(x: Any) -> Any:
-        return int64(-0x8000000000000000)
-
-    return wide
-
-
 def exp_difference(x: Any, top: Any) -> Any:
-    """``exp`` of the unrounded difference, and whether it counts: below 1 and normal, or NaN.
+    """``exp`` of the unrounded difference, for ``x <= top``; 0 where no normal number is so small.
 
     NaN where the difference is, also that of two equal infinities.
     """
@@ -165,37 +149,37 @@ def exp_difference(x: Any, top: Any) -> Any:
 
 @overload(exp_difference)
 def _exp_difference(x: Any, top: Any) -> Any:
+    # Of infinite differences what is lost is NaN, and set to anything: the scale is 0 there.
     if x == types.float32:
 
         def narrow(x: Any, top: Any) -> Any:
             z = x - top
             back = z - x
-            lost = (x - (z - back)) - (top + back)
+            lost = max(float32(-1.0), (x - (z - back)) - (top + back))
             # 1.5 * 2^23 rounds to an integer k and leaves k + 127, the exponent of 2^k, in the
-            # lowest bits. The product passes a NaN on, which a sum of bits would not.
-            least = float32(-87.33654)
-            t = _fma(max(z, least), float32(1.4426950408889634), float32(12583039.0))
+            # lowest bits: none of them at -88. The product passes a NaN on.
+            z = max(z, float32(-88.0))
+            t = _fma(z, float32(1.4426950408889634), float32(12583039.0))
             k = t - float32(12583039.0)
-            f = _fma(k, float32(-0.693359375), max(z, least))
+            f = _fma(k, float32(-0.693359375), z)
             f = _fma(k, float32(2.12194440e-4), f) + lost
             p = _fma(float32(0.0013926926767453551), f, float32(0.008363774046301842))
             p = _fma(p, f, float32(0.04166654869914055))
             p = _fma(p, f, float32(0.16666573286056519))
             p = _fma(p, f, float32(0.5))
             p = _fma(f * f, p, f) + float32(1.0)
-            e = p * _float(int32(_bits(t) << int32(23)))
-            return e, z >= float32(0.0), z < least
+            return p * _float(int32(_bits(t) << int32(23)))
 
         return narrow
 
     def wide(x: Any, top: Any) -> Any:
         z = x - top
         back = z - x
-        lost = (x - (z - back)) - (top + back)
-        least = -708.39
-        t = _fma(max(z, least), 1.4426950408889634, 6755399441056767.0)
+        lost = max(-1.0, (x - (z - back)) - (top + back))
+        z = max(z, -709.0)
+        t = _fma(z, 1.4426950408889634, 6755399441056767.0)
         k = t - 6755399441056767.0
-        f = _fma(k, -0.693147180369123816490, max(z, least))
+        f = _fma(k, -0.693147180369123816490, z)
         f = _fma(k, -1.90821492927058770002e-10, f) + lost
         p = _fma(2.510134692835034e-08, f, 2.7621338669142925e-07)
         p = _fma(p, f, 2.75572566186123e-06)
@@ -207,8 +191,7 @@ def _exp_difference(x: Any, top: Any) -> Any:
         p = _fma(p, f, 0.16666666666666669)
         p = _fma(p, f, 0.5)
         p = _fma(f * f, p, f) + 1.0
-        e = p * _float(_bits(t) << int64(52))
-        return e, z >= 0.0, z < least
+        return p * _float(_bits(t) << int64(52))
 
     return wide
 
@@ -239,6 +222,25 @@ def _widen(x: Any) -> Any:
         return x
 
     return same
+
+
+def cast(x: Any, like: Any) -> Any:
+    """A number in the dtype of another."""
+
+
+@overload(cast)
+def _cast(x: Any, like: Any) -> Any:
+    if like == types.float32:
+
+        def narrow(x: Any, like: Any) -> Any:
+            return float32(x)
+
+        return narrow
+
+    def wide(x: Any, like: Any) -> Any:
+        return float64(x)
+
+    return wide
 
 
 def narrow_to(x: Any, like: Any) -> Any:
@@ -308,5 +310,26 @@ def _log1p(e: Any) -> Any:
         p = _fma(p, u, 0.40000000000014585)
         p = _fma(p, u, 0.6666666666666666)
         return (s + s) + _fma(p, u * s, lost + lost)
+
+    return wide
+
+
+def log1p_any(e: Any) -> Any:
+    """``log(1 + e)`` in float64 for every ``e >= 0``, by `log1p` of what a power of 2 leaves."""
+
+
+@overload(log1p_any)
+def _log1p_any(e: Any) -> Any:
+    def wide(e: Any) -> Any:
+        u = 1.0 + e
+        back = u - e
+        lost = (1.0 - back) + (e - (u - back))
+        # From the bits of sqrt(1/2): what is left lies around 1.
+        k = (_bits(u) - int64(0x3FE6A09E667F3BCD)) >> int64(52)
+        m = _float(_bits(u) - (k << int64(52)))
+        lost = lost * _float((int64(1023) - k) << int64(52)) / m
+        n = float64(k)
+        small = lost + n * 1.90821492927058770002e-10
+        return n * 0.693147180369123816490 + (log1p(m - 1.0) + small)
 
     return wide

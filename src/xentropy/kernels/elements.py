@@ -5,24 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from .elementary import add, exp_difference, log1p, narrow_to, widen
+from .elementary import add, entry, exp_difference, helper, log1p, narrow_to, widen
 
-__all__ = ["sigmoid_gradients", "sigmoid_losses", "total"]
+__all__ = ["add_up", "sigmoid_gradients", "sigmoid_losses", "total"]
 
 BLOCK = 1024
 """Numbers that are done at once."""
 
 
-@njit(nogil=True, error_model="numpy")
+@helper
 def _losses(x: Any, t: Any, positive: Any, keep: Any, half: Any, out: Any) -> Any:
     """``w t softplus(-x) + (1 - t) softplus(x)`` with smoothed labels."""
     zero, one = out.dtype.type(0), out.dtype.type(1)
     for i in range(x.size):
         v, y = widen(x[i]), t[i]
-        e, _, tiny = exp_difference(-abs(v), zero)
-        rest = log1p(zero if tiny else e)
+        e = exp_difference(-abs(v), zero)
+        rest = log1p(e)
         pos, neg = keep * y + half, keep * (one - y) + half
         # A label of 0 drops an infinite term.
         above = zero if neg == zero else neg * (max(v, zero) + rest)
@@ -31,13 +30,12 @@ def _losses(x: Any, t: Any, positive: Any, keep: Any, half: Any, out: Any) -> An
         out[i] = above + below if v == v else v
 
 
-@njit(nogil=True, error_model="numpy")
+@helper
 def _gradients(x: Any, t: Any, positive: Any, keep: Any, half: Any, scale: Any, out: Any) -> Any:
     zero, one = positive.dtype.type(0), positive.dtype.type(1)
     for i in range(x.size):
         v, y = widen(x[i]), t[i]
-        e, _, tiny = exp_difference(-abs(v), zero)
-        e = zero if tiny else e
+        e = exp_difference(-abs(v), zero)
         large = one / (one + e)
         small = e * large
         p, q = (large, small) if v >= zero else (small, large)
@@ -47,7 +45,7 @@ def _gradients(x: Any, t: Any, positive: Any, keep: Any, half: Any, scale: Any, 
         out[i] = narrow_to(zero if scale[i] == zero else g, out[i])
 
 
-@njit(nogil=True, error_model="numpy")
+@helper
 def _weigh(scale: Any, out: Any) -> Any:
     """Multiply; 0 leaves an element out, whatever it holds."""
     zero = out.dtype.type(0)
@@ -55,14 +53,14 @@ def _weigh(scale: Any, out: Any) -> Any:
         out[i] = zero if scale[i] == zero else scale[i] * out[i]
 
 
-@njit(nogil=True, error_model="numpy")
+@helper
 def _end(i: Any, stop: Any, period: Any) -> Any:
     """Where the block that starts at ``i`` ends: no later than a period of the weights."""
     end = min(i + BLOCK, stop)
     return min(end, (i // period + 1) * period) if period else end
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def sigmoid_losses(
     x: Any,
     t: Any,
@@ -118,7 +116,7 @@ def sigmoid_losses(
         i = j
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def sigmoid_gradients(
     x: Any,
     t: Any,
@@ -150,16 +148,17 @@ def sigmoid_gradients(
         i = j
 
 
-@njit(nogil=True, error_model="numpy")
-def _sum(x: Any) -> Any:
+@entry
+def add_up(x: Any) -> Any:
+    """The sum of float32 numbers, in float64."""
     s = 0.0
     for i in range(x.size):
         s = add(s, np.float64(x[i]))
     return s
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def total(x: Any, sums: Any, start: Any, stop: Any) -> Any:
     """Add up blocks ``start`` to ``stop`` of float32 numbers, in float64."""
     for block in range(start, stop):
-        sums[block] = _sum(x[block * BLOCK : (block + 1) * BLOCK])
+        sums[block] = add_up(x[block * BLOCK : (block + 1) * BLOCK])

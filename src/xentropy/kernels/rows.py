@@ -1,609 +1,392 @@
-"""Losses of rows, in one read of the logits.
-
-A row is read in units that fit the first-level cache. While the exponentials of one unit are added
-up, the next is fetched and its maximum taken: the arithmetic hides the wait for the memory. Each
-unit counts from its own maximum; brought to that of the row, in float64, its sum loses nothing.
-
-What a loss has of its own are a few numbers for each row, made of its sums.
-"""
+"""Losses of rows and their gradients: what a loss has of its own, made of the sums of its rows."""
 
 from __future__ import annotations
 
-import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numba import njit
 
-from .by_row import Numbers
-from .elementary import add, exp_difference, from_key, key, lowest, narrow_to, prefetch, widen
+from .elementary import (
+    cast,
+    entry,
+    exp_difference,
+    helper,
+    inlined,
+    log1p_any,
+    narrow_to,
+    pointer,
+    shifted,
+    widen,
+)
+from .sums import (
+    BLOCK,
+    allocate,
+    exponentials,
+    given_of,
+    is_short,
+    labelled,
+    padded,
+    row_sums,
+    rows_at_once,
+    scratch_of,
+    start_of,
+)
 
 __all__ = ["dense_gradients", "dense_rows", "index_gradients", "index_rows"]
 
-UNIT = 4096
-"""Numbers in a unit."""
-BLOCK = 1024
-"""Numbers that are added up in their own precision; the sums of blocks are added in float64."""
-PART = 256
-"""The same where one label may outweigh the others by far."""
-AHEAD = 2048
-"""How far ahead the memory is asked for numbers."""
+
+@inlined
+def _store(given: Any, first: Any, m: Any, scratch: Any, losses: Any) -> Any:
+    """Write the losses of some rows; of those left out it is 0."""
+    for i in range(m):
+        s = given.scale[first + i] if given.scaled else 1.0
+        losses[i] = cast(s * scratch.losses[i] if s != 0 else 0.0, losses[i])
 
 
-class _Sums(NamedTuple):
-    """The sums of a row; ``exp(x - top)`` is 1 at each maximum."""
-
-    top: float
-    rest: float  # of exp(x - top), without one maximum
-    spread: float  # of w (top - x)
-    mass: float  # of w
-    gap: float  # of w (1 - exp(x - top))
+@inlined
+def _copy(source: Any, count: Any, target: Any) -> Any:
+    for i in range(count):
+        target[i] = source[i]
 
 
-@njit(nogil=True, error_model="numpy")
-def _fetch(raw: Any, unit: Any) -> Any:
-    """Load a unit, widened; returns the key of its maximum."""
-    most = lowest(unit[0])
-    for i in range(raw.size):
-        x = widen(raw[i])
-        unit[i] = x
-        most = max(most, key(x))
-    return most
+@inlined
+def _expect(given: Any, first: Any, m: Any, upstream: Any, scratch: Any) -> Any:
+    """The cotangents of some rows, where they are known in advance."""
+    for i in range(m):
+        scratch.cotangent[i] = upstream * (given.scale[first + i] if given.scaled else 1.0)
 
 
-@njit(nogil=True, error_model="numpy")
-def _fetch_masked(raw: Any, mask: Any, unit: Any) -> Any:
-    """`_fetch` with -inf for what is masked."""
-    most = lowest(unit[0])
-    low = -unit.dtype.type(np.inf)
-    for i in range(raw.size):
-        x = widen(raw[i])
-        x = x if mask[i] else low
-        unit[i] = x
-        most = max(most, key(x))
-    return most
+@inlined
+def _has_class(given: Any, r: Any, y: Any) -> Any:
+    return given.masks == 0 or given.mask[r % given.masks * given.n + y] != 0
 
 
-@njit(nogil=True, error_model="numpy")
-def _add(x: Any, top: Any) -> Any:
-    """Add up the exponentials: those below 1, and those that are 1."""
-    zero = x.dtype.type(0)
-    rest, ties = zero, zero
-    for i in range(x.size):
-        e, tie, tiny = exp_difference(x[i], top)
-        rest = add(rest, zero if tie | tiny else e)
-        ties = add(ties, e if tie else zero)
-    return rest, ties
+@helper
+def _clear(given: Any, r: Any, a: Any, count: Any, zero: Any, out: Any) -> Any:
+    """0 where a class is left out."""
+    mask = shifted(given.mask, r % given.masks * given.n + a)
+    for i in range(count):
+        out[i] = out[i] if mask[i] != 0 else narrow_to(zero, out[i])
 
 
-@njit(nogil=True, error_model="numpy")
-def _add_and_fetch(x: Any, top: Any, raw: Any, unit: Any) -> Any:
-    """`_add` for one unit while `_fetch` is done for the next, of equal length."""
-    zero = x.dtype.type(0)
-    rest, ties, most = zero, zero, lowest(zero)
-    for i in range(x.size):
-        e, tie, tiny = exp_difference(x[i], top)
-        rest = add(rest, zero if tie | tiny else e)
-        ties = add(ties, e if tie else zero)
-        v = widen(raw[i])
-        unit[i] = v
-        most = max(most, key(v))
-    return rest, ties, most
+@helper
+def _nothing(n: Any, zero: Any, out: Any) -> Any:
+    for i in range(n):
+        out[i] = narrow_to(zero, out[i])
 
 
-@njit(nogil=True, error_model="numpy")
-def _add_unit(x: Any, top: Any, raw: Any, mask: Any, unit: Any) -> Any:
-    """`_add_and_fetch` in blocks, for units of any lengths."""
-    rest, ties, most = 0.0, 0.0, lowest(top)
-    both = 0 if mask.size else min(x.size, raw.size)
-    for a in range(0, both, BLOCK):
-        b = min(a + BLOCK, both)
-        for i in range(a + AHEAD, b + AHEAD, 16):
-            prefetch(raw, i)
-        r, t, m = _add_and_fetch(x[a:b], top, raw[a:b], unit[a:b])
-        rest, ties, most = rest + r, ties + t, max(most, m)
-    for a in range(both, x.size, BLOCK):
-        r, t = _add(x[a : min(a + BLOCK, x.size)], top)
-        rest, ties = rest + r, ties + t
-    if mask.size:
-        most = _fetch_masked(raw, mask, unit)
-    elif raw.size > both:
-        most = max(most, _fetch(raw[both:], unit[both : raw.size]))
-    return rest, ties, most
-
-
-@njit(nogil=True, error_model="numpy")
-def _spread(x: Any, top: Any, weight: Any) -> Any:
-    """The sums of a block that smoothing wants: ``w (top - x)`` and ``w``."""
-    zero = x.dtype.type(0)
-    spread, mass = zero, zero
-    for i in range(x.size):
-        w = weight[i]
-        spread = add(spread, zero if w == zero else w * (top - x[i]))
-        mass = add(mass, w)
-    return spread, mass
-
-
-@njit(nogil=True, error_model="numpy")
-def _gap(x: Any, top: Any, weight: Any) -> Any:
-    """The sum of ``w (1 - exp(x - top))`` of a block."""
-    zero, one = x.dtype.type(0), x.dtype.type(1)
-    gap = zero
-    for i in range(x.size):
-        e, _, tiny = exp_difference(x[i], top)
-        gap = add(gap, weight[i] * (one - (zero if tiny else e)))
-    return gap
-
-
-@njit(nogil=True, error_model="numpy")
-def _smoothed(x: Any, top: Any, weight: Any, poly: Any) -> Any:
-    """`_spread` and, for the poly loss, `_gap` of a unit."""
-    spread, mass, gap = 0.0, 0.0, 0.0
-    for a in range(0, x.size, PART):
-        b = min(a + PART, x.size)
-        s, v = _spread(x[a:b], top, weight[a:b])
-        spread, mass = spread + s, mass + v
-        if poly:
-            gap += _gap(x[a:b], top, weight[a:b])
-    return spread, mass, gap
-
-
-@njit(nogil=True, error_model="numpy")
-def _coefficients(t: Any, class_weight: Any, weights: Any, keep: Any, out: Any) -> Any:
-    """What the labels of a block weigh: those after smoothing, times the class weights."""
-    for i in range(t.size):
-        b = keep * t[i]
-        if class_weight.size:
-            b = b * class_weight[i]
-        if weights.size:
-            b = b + weights[i]
-        out[i] = b
-
-
-@njit(nogil=True, error_model="numpy")
-def _labelled(
-    x: Any, top: Any, t: Any, class_weight: Any, weights: Any, keep: Any, poly: Any, block: Any
-) -> Any:
-    """`_smoothed` with the labels of a distribution."""
-    spread, mass, gap = 0.0, 0.0, 0.0
-    for a in range(0, x.size, PART):
-        b = min(a + PART, x.size)
-        w = block[: b - a]
-        _coefficients(t[a:b], class_weight[a:b], weights[a:b], keep, w)
-        s, v = _spread(x[a:b], top, w)
-        spread, mass = spread + s, mass + v
-        if poly:
-            gap += _gap(x[a:b], top, w)
-    return spread, mass, gap
-
-
-@njit(nogil=True, error_model="numpy")
-def _exp(x: Any, top: Any) -> Any:
-    """``exp(x - top)`` of the unrounded difference, as `exp_difference`."""
-    z = x - top
-    back = z - x
-    lost = (x - (z - back)) - (top + back)
-    return math.exp(z) * (1.0 + lost) if math.isfinite(z) else math.exp(z)
-
-
-@njit(nogil=True, error_model="numpy")
-def _merge(one: Any, other: Any) -> Any:
-    """The sums of two parts of a row, from the larger of their maxima."""
-    low, high = (one, other) if other.top > one.top else (other, one)
-    drop = high.top - low.top if low.top != -np.inf else np.inf
-    f = _exp(low.top, high.top) if drop != np.inf else 0.0
-    gap = low.gap
-    if drop != 0 and low.mass != 0:
-        gap = f * low.gap - low.mass * math.expm1(-drop)
-    return _Sums(
-        high.top,
-        high.rest + (low.rest + 1.0) * f,
-        high.spread + low.spread + (drop * low.mass if low.mass != 0 else 0.0),
-        high.mass + low.mass,
-        high.gap + gap,
-    )
-
-
-@njit(nogil=True, error_model="numpy")
-def _row(
-    x: Any,
-    t: Any,
-    class_weight: Any,
-    weights: Any,
-    mask: Any,
-    numbers: Any,
-    r: Any,
-    after: Any,
-    most: Any,
-    units: Any,
-    current: Any,
-) -> Any:
-    """The sums of row ``r``; meanwhile the first unit of row ``after`` is fetched."""
-    n, real = x.shape[1], units.dtype.type
-    sums = _Sums(-np.inf, -1.0, 0.0, 0.0, 0.0)
-    spare = np.empty(PART if t.size else 0, units.dtype)
-    for a in range(0, n, UNIT):
-        b = min(a + UNIT, n)
-        c, next_r = (b, r) if b < n else (0, after)
-        d = min(c + UNIT, n)
-        top, unit = from_key(most), units[current, : b - a]
-        part = mask[next_r % mask.shape[0], c:d]
-        # A unit of nothing but -inf adds nothing; it counts from 0, not from itself.
-        base = real(0) if top == -np.inf else top
-        rest, ties, most = _add_unit(unit, base, x[next_r, c:d], part, units[1 - current])
-        spread, mass, gap = 0.0, 0.0, 0.0
-        w, poly = weights[r % weights.shape[0], a:b], numbers.epsilon != 0
-        if t.size:
-            keep, v = real(1.0 - numbers.smoothing), class_weight[a:b]
-            spread, mass, gap = _labelled(unit, base, t[r, a:b], v, w, keep, poly, spare)
-        elif weights.size:
-            spread, mass, gap = _smoothed(unit, base, w, poly)
-        found = _Sums(np.float64(top), rest + (ties - 1.0), spread, mass, gap)
-        sums = found if a == 0 else _merge(sums, found)
-        current = 1 - current
-    return sums, most, current
-
-
-@njit(nogil=True, error_model="numpy")
-def _miss(sums: Any, total: Any) -> Any:
+@inlined
+def _miss(gap: Any, rest: Any, mass: Any, total: Any) -> Any:
     """The sum of ``w (1 - p)``."""
-    return (sums.gap + sums.rest * sums.mass) / total
+    return (gap + rest * mass) / total
 
 
-@njit(nogil=True, error_model="numpy")
+@inlined
 def _z_loss(lse: Any, numbers: Any) -> Any:
     # The square may overflow.
     return numbers.z_loss * (lse * lse) if numbers.z_loss != 0 else 0.0
 
 
-@njit(nogil=True, error_model="numpy")
-def _has_softmax(sums: Any) -> Any:
-    return sums.rest == sums.rest and sums.top != -np.inf
-
-
-@njit(nogil=True, error_model="numpy")
-def _next(scale: Any, r: Any, stop: Any) -> Any:
-    """The next row that is not left out; the last where there is none."""
-    while scale.size and r < stop - 1 and scale[r] == 0:
-        r += 1
-    return min(r, stop - 1)
-
-
 # --- index labels -----------------------------------------------------------------------------
+#
+# The gradient of a row is ``a e - w (1 + c e)`` with ``e = exp(x - top)`` and the weights ``w``
+# that smoothing spreads, and ``own`` at the label. The slopes are top, a, c and own.
 
 
-class _Slopes(NamedTuple):
-    """The gradient of a row: ``a e - w (1 + c e)`` with ``e = exp(x - top)``, ``own`` at the label.
-
-    ``w`` are the weights that smoothing spreads.
-    """
-
-    top: float
-    a: float
-    c: float
-    own: float
-
-
-@njit(nogil=True, error_model="numpy")
-def _index_loss(sums: Any, x_y: Any, weight: Any, share: Any, numbers: Any) -> Any:
-    """The loss of a row, with the weight of its label and the share that smoothing gives it."""
-    total, log_rest = 1.0 + sums.rest, math.log1p(sums.rest)
-    drop = sums.top - x_y
-    e_y = _exp(x_y, sums.top)
-    p, q = e_y / total, ((1.0 - e_y) + sums.rest) / total
-    surprise, lse = log_rest + drop, sums.top + log_rest
-    if numbers.gamma >= 0:
-        power = q**numbers.gamma
-        cost = power * surprise if power != 0 else 0.0
-        ratio = (p * surprise if p != 0 else 0.0) / q if q != 0 else 1.0
-        slope = power * (1.0 + numbers.gamma * ratio)
-    else:
-        cost, slope = surprise + numbers.epsilon * q, 1.0 + numbers.epsilon * p
-    miss, keep = _miss(sums, total), (1.0 - numbers.smoothing) * weight
-    loss = (keep * cost if keep != 0 else 0.0) + _z_loss(lse, numbers)
-    if sums.mass != 0:
-        loss += sums.mass * log_rest + sums.spread + numbers.epsilon * miss
-    others = 2.0 * numbers.z_loss * lse + (sums.mass + numbers.epsilon * (sums.mass - miss))
-    own = p * others - (keep * slope) * q - share * (1.0 + numbers.epsilon * p)
-    return loss, _Slopes(sums.top, (others + keep * slope) / total, numbers.epsilon / total, own)
+@inlined
+def _at_labels(given: Any, first: Any, m: Any, scratch: Any) -> Any:
+    """The logit at each label, its weight and its share; returns how many labels are wrong."""
+    wrong = 0
+    for i in range(m):
+        r = first + i
+        y, found, weight, share = given.labels[r], np.nan, 1.0, 0.0
+        if 0 <= y < given.n:
+            found = np.float64(widen(given.x[start_of(given, r) + y]))
+            found = found if _has_class(given, r, y) else -np.inf
+            if given.weighted:
+                weight = np.float64(given.class_weight[y])
+            if given.sharing:
+                share = np.float64(given.shares[r % given.sharing * given.n + y])
+        elif not given.scaled or given.scale[r] != 0:
+            wrong += 1
+        scratch.label[i], scratch.weight[i], scratch.share[i] = found, weight, share
+    return wrong
 
 
-@njit(nogil=True, error_model="numpy")
-def _write(raw: Any, top: Any, a: Any, out: Any) -> Any:
-    zero = top - top
-    for i in range(raw.size):
-        e, _, tiny = exp_difference(widen(raw[i]), top)
-        out[i] = narrow_to(zero if tiny else a * e, out[i])
+@inlined
+def _is_plain(given: Any) -> Any:
+    numbers = given.numbers
+    options = numbers.smoothing != 0 or numbers.z_loss != 0 or numbers.epsilon != 0
+    return not (options or numbers.gamma >= 0 or given.weighted)
 
 
-@njit(nogil=True, error_model="numpy")
-def _write_smoothed(raw: Any, top: Any, a: Any, c: Any, scale: Any, weights: Any, out: Any) -> Any:
-    zero = top - top
-    for i in range(raw.size):
-        e, _, tiny = exp_difference(widen(raw[i]), top)
-        e = zero if tiny else e
+@helper
+def _plain_losses(m: Any, tops: Any, rests: Any, labels: Any, slopes: Any, losses: Any) -> Any:
+    """`_index_losses` without options, many rows at a time."""
+    for i in range(m):
+        top, rest, x_y = tops[i], rests[i], labels[i]
+        total = 1.0 + rest
+        e_y = exp_difference(x_y, top)
+        none = 0.0 if top != -np.inf else np.nan  # a row without a softmax
+        wrong = 0.0 if x_y == x_y else np.nan
+        losses[i] = log1p_any(rest) + (top - x_y) + none
+        slopes[4 * i] = top
+        slopes[4 * i + 1] = (1.0 + none + wrong) / total
+        slopes[4 * i + 2] = 0.0
+        slopes[4 * i + 3] = -((1.0 - e_y) + rest) / total
+
+
+@helper
+def _index_losses(given: Any, m: Any, scratch: Any) -> Any:
+    """The losses of some rows and their slopes."""
+    numbers = given.numbers
+    for i in range(m):
+        top, rest, spread = scratch.top[i], scratch.rest[i], scratch.spread[i]
+        mass, gap, x_y, share = scratch.mass[i], scratch.gap[i], scratch.label[i], scratch.share[i]
+        total, log_rest = 1.0 + rest, log1p_any(rest)
+        drop, e_y = top - x_y, exp_difference(x_y, top)
+        p, q = e_y / total, ((1.0 - e_y) + rest) / total
+        surprise, lse = log_rest + drop, top + log_rest
+        if numbers.gamma >= 0:
+            power = q**numbers.gamma
+            cost = power * surprise if power != 0 else 0.0
+            ratio = (p * surprise if p != 0 else 0.0) / q if q != 0 else 1.0
+            slope = power * (1.0 + numbers.gamma * ratio)
+        else:
+            cost, slope = surprise + numbers.epsilon * q, 1.0 + numbers.epsilon * p
+        miss, keep = _miss(gap, rest, mass, total), (1.0 - numbers.smoothing) * scratch.weight[i]
+        loss = (keep * cost if keep != 0 else 0.0) + _z_loss(lse, numbers)
+        if mass != 0:
+            loss += mass * log_rest + spread + numbers.epsilon * miss
+        others = 2.0 * numbers.z_loss * lse + (mass + numbers.epsilon * (mass - miss))
+        own = p * others - (keep * slope) * q - share * (1.0 + numbers.epsilon * p)
+        bad = rest != rest or top == -np.inf or x_y != x_y
+        slopes = shifted(scratch.slopes, 4 * i)
+        scratch.losses[i] = np.nan if bad else loss
+        slopes[0], slopes[1] = top, np.nan if bad else (others + keep * slope) / total
+        slopes[2], slopes[3] = numbers.epsilon / total, np.nan if bad else own
+
+
+@helper
+def _write(e: Any, count: Any, a: Any, out: Any) -> Any:
+    for i in range(count):
+        out[i] = narrow_to(a * e[i], out[i])
+
+
+@helper
+def _write_smoothed(e: Any, count: Any, a: Any, c: Any, scale: Any, weights: Any, out: Any) -> Any:
+    for i in range(count):
         w = scale * weights[i]
-        out[i] = narrow_to(a * e - (w + w * (c * e)), out[i])
+        out[i] = narrow_to(a * e[i] - (w + w * (c * e[i])), out[i])
 
 
-@njit(nogil=True, error_model="numpy")
-def _mask(mask: Any, out: Any) -> Any:
-    for i in range(out.size):
-        out[i] = out[i] if mask[i] else out.dtype.type(0)
+@inlined
+def _index_gradient(given: Any, r: Any, slopes: Any, s: Any, e: Any, scratch: Any, out: Any) -> Any:
+    """The gradient of a row, times ``s``; ``e`` are its exponentials, if it is short."""
+    n, one, row, size = given.n, scratch.one, shifted(given.x, start_of(given, r)), BLOCK
+    top, a = cast(slopes[0], one), cast(s * slopes[1], one)
+    c, s_real = cast(slopes[2], one), cast(s, one)
+    size = n if is_short(given) else BLOCK
+    for i in range(0, n, size):
+        count, block, to = min(size, n - i), e, shifted(out, i)
+        if not is_short(given):
+            exponentials(shifted(row, i), count, top, e)
+        if given.sharing:
+            weights = shifted(given.shares, r % given.sharing * n + i)
+            _write_smoothed(block, count, a, c, s_real, weights, to)
+        else:
+            _write(block, count, a, to)
+        if given.masks:
+            _clear(given, r, i, count, one - one, to)
+    y = given.labels[r]
+    if 0 <= y < n and _has_class(given, r, y):
+        out[y] = narrow_to(cast(s * slopes[3], one), out[y])
 
 
-@njit(nogil=True, error_model="numpy")
-def _index_gradient(
-    x: Any, label: Any, weights: Any, mask: Any, slopes: Any, scale: Any, like: Any, out: Any
-) -> Any:
-    real = like.dtype.type
-    top, a = real(slopes.top), real(scale * slopes.a)
-    if weights.size:
-        _write_smoothed(x, top, a, real(slopes.c), real(scale), weights, out)
-    else:
-        _write(x, top, a, out)
-    if mask.size:
-        _mask(mask, out)
-    if 0 <= label < x.size and (not mask.size or mask[label]):
-        out[label] = narrow_to(real(scale * slopes.own), out[label])
+@inlined
+def _index_gradients(given: Any, first: Any, m: Any, scratch: Any, out: Any) -> Any:
+    """The gradients of some rows; of those that have cotangent 0 it is 0."""
+    stride = padded(given.n) if is_short(given) else 0
+    for i in range(m):
+        s, row = scratch.cotangent[i], shifted(out, i * given.n)
+        if s == 0:
+            _nothing(given.n, scratch.one - scratch.one, row)
+        else:
+            e, slopes = shifted(scratch.e, i * stride), shifted(scratch.slopes, 4 * i)
+            _index_gradient(given, first + i, slopes, s, e, scratch, row)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def index_rows(
-    x: Any,
-    labels: Any,
-    class_weight: Any,
-    weights: Any,
-    mask: Any,
-    options: Any,
-    scale: Any,
-    upstream: Any,
-    losses: Any,
-    saved: Any,
-    out: Any,
-    start: Any,
-    stop: Any,
+    call: Any, upstream: Any, losses: Any, saved: Any, out: Any, start: Any, stop: Any
 ) -> Any:
     """Losses of rows ``start`` to ``stop``; what their gradients need, or these themselves.
 
-    An array of size 0 stands for one that is not given or not wanted.
+    Returns how many of the rows that are not left out have a wrong label.
 
     Parameters
     ----------
-    x : array, shape (N, C)
-        Logits, half precision as its bits.
-    labels : array, int64, shape (N,)
-        Indices; wrong ones give NaN.
-    class_weight : array, shape (C,)
-        Of the labels, in the compute dtype.
-    weights : array, shape (N or 1, C)
-        What smoothing gives each class, in the compute dtype.
-    mask : array, bool, shape (N or 1, C)
-        The classes kept.
-    options : tuple of float
-        The `Numbers`, plain: the cache on disk must not name a class that may move.
-    scale : array, float64, shape (N,)
-        Of the examples; 0 leaves a row out, unread.
+    call : tuple
+        What `sums.given_of` takes.
     upstream : float
         The cotangent of all losses, for ``out``.
     losses : array, shape (N,)
         To be written, in the compute dtype.
     saved : array, float64, shape (N, 4)
-        To be written, for `index_gradients`.
+        To be written, for `index_gradients`; of size 0 if not wanted.
     out : array, shape (N, C)
-        The gradient, to be written, in the dtype of ``x``.
+        The gradient, to be written, in the dtype of ``x``; of size 0 if not wanted.
     """
-    numbers = Numbers(options[0], options[1], options[2], options[3])
-    n = x.shape[1]
-    units = np.empty((2, min(UNIT, n)), losses.dtype)
-    none = units[:1, :0]
-    current, r = 0, _next(scale, start, stop)
-    if mask.size:
-        most = _fetch_masked(x[r, :UNIT], mask[r % mask.shape[0], :UNIT], units[0])
-    else:
-        most = _fetch(x[r, :UNIT], units[0])
-    for r in range(start, stop):
-        s = scale[r] if scale.size else 1.0
-        if s == 0:
-            losses[r] = 0
-            if out.size:
-                out[r] = 0
-            continue
-        after = _next(scale, r + 1, stop)
-        sums, most, current = _row(
-            x, none, class_weight, weights, mask, numbers, r, after, most, units, current
-        )
-        y = labels[r]
-        x_y, weight, share = np.nan, 1.0, 0.0
-        if 0 <= y < n:
-            x_y = np.float64(widen(x[r, y]))
-            if mask.size and not mask[r % mask.shape[0], y]:
-                x_y = -np.inf
-            if class_weight.size:
-                weight = np.float64(class_weight[y])
-            if weights.size:
-                share = np.float64(weights[r % weights.shape[0], y])
-        loss, slopes = _index_loss(sums, x_y, weight, share, numbers)
-        if not _has_softmax(sums) or x_y != x_y:
-            loss, slopes = np.nan, _Slopes(np.nan, np.nan, np.nan, np.nan)
-        losses[r] = s * loss
+    given = given_of(call)
+    step = rows_at_once(given.n, stop - start)
+    held = allocate(given.n, step, losses)
+    scratch, wrong = scratch_of(held[0], held[1]), 0
+    plain = _is_plain(given) and not given.sharing
+    for first in range(start, stop, step):
+        m = min(step, stop - first)
+        row_sums(given, first, m, out.size > 0, scratch)
+        wrong += _at_labels(given, first, m, scratch)
+        if plain:
+            tops, rests, labels = scratch.top, scratch.rest, scratch.label
+            _plain_losses(m, tops, rests, labels, scratch.slopes, scratch.losses)
+        else:
+            _index_losses(given, m, scratch)
+        _store(given, first, m, scratch, shifted(pointer(losses), first))
         if saved.size:
-            for i in range(4):
-                saved[r, i] = slopes[i]
+            _copy(scratch.slopes, 4 * m, shifted(pointer(saved), 4 * first))
         if out.size:
-            own, kept = weights[r % weights.shape[0]], mask[r % mask.shape[0]]
-            _index_gradient(x[r], y, own, kept, slopes, s * upstream, units, out[r])
+            _expect(given, first, m, upstream, scratch)
+            _index_gradients(given, first, m, scratch, shifted(pointer(out), first * given.n))
+    # The scratch memory lives until it is asked for its size.
+    return wrong if held[0].size + held[1].size else 0
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def index_gradients(
-    x: Any,
-    labels: Any,
-    class_weight: Any,
-    weights: Any,
-    mask: Any,
-    options: Any,
-    scale: Any,
-    saved: Any,
-    like: Any,
-    out: Any,
-    start: Any,
-    stop: Any,
+    call: Any, cotangent: Any, saved: Any, like: Any, out: Any, start: Any, stop: Any
 ) -> Any:
-    """The gradients of rows ``start`` to ``stop``, each times its ``scale``; as in `index_rows`."""
-    for r in range(start, stop):
-        if scale[r] == 0:
-            out[r] = 0
-            continue
-        slopes = _Slopes(saved[r, 0], saved[r, 1], saved[r, 2], saved[r, 3])
-        own, kept = weights[r % weights.shape[0]], mask[r % mask.shape[0]]
-        _index_gradient(x[r], labels[r], own, kept, slopes, scale[r], like, out[r])
+    """The gradients of rows ``start`` to ``stop``, each times its ``cotangent``, shape (N,).
+
+    ``like`` is an array of the compute dtype.
+    """
+    given = given_of(call)
+    step = rows_at_once(given.n, stop - start)
+    held = allocate(given.n, step, like)
+    scratch = scratch_of(held[0], held[1])
+    for first in range(start, stop, step):
+        m = min(step, stop - first)
+        if is_short(given):
+            row_sums(given, first, m, True, scratch)
+        _copy(shifted(pointer(saved), 4 * first), 4 * m, scratch.slopes)
+        _copy(shifted(pointer(cotangent), first), m, scratch.cotangent)
+        _index_gradients(given, first, m, scratch, shifted(pointer(out), first * given.n))
+    return held[0].size + held[1].size
 
 
 # --- distributions ----------------------------------------------------------------------------
+#
+# The gradient of a row is ``p (a + z - own) - own q`` with ``own = b[c] (1 + epsilon p[c])`` and
+# the weights ``b`` of `labelled`. The slopes are top, rest, a and z.
 
 
-class _Slants(NamedTuple):
-    """The gradient of a row: ``p (a + z - own) - own q`` with ``own = b[c] (1 + epsilon p[c])``."""
-
-    top: float
-    rest: float
-    a: float
-    z: float
-
-
-@njit(nogil=True, error_model="numpy")
-def _dense_loss(sums: Any, numbers: Any) -> Any:
-    total, log_rest = 1.0 + sums.rest, math.log1p(sums.rest)
-    lse, miss = sums.top + log_rest, _miss(sums, total)
-    loss = _z_loss(lse, numbers)
-    # A row without labels is not 0 * inf.
-    if sums.mass != 0 or sums.spread != 0:
-        loss += sums.mass * log_rest + sums.spread + numbers.epsilon * miss
-    a = sums.mass + numbers.epsilon * (sums.mass - miss)
-    return loss, _Slants(sums.top, sums.rest, a, 2.0 * numbers.z_loss * lse)
+@helper
+def _dense_losses(given: Any, m: Any, scratch: Any) -> Any:
+    numbers = given.numbers
+    for i in range(m):
+        top, rest, spread = scratch.top[i], scratch.rest[i], scratch.spread[i]
+        mass, gap = scratch.mass[i], scratch.gap[i]
+        total, log_rest = 1.0 + rest, log1p_any(rest)
+        lse, miss = top + log_rest, _miss(gap, rest, mass, total)
+        loss = _z_loss(lse, numbers)
+        # A row without labels is not 0 * inf.
+        if mass != 0 or spread != 0:
+            loss += mass * log_rest + spread + numbers.epsilon * miss
+        bad = rest != rest or top == -np.inf
+        slopes = shifted(scratch.slopes, 4 * i)
+        scratch.losses[i] = np.nan if bad else loss
+        slopes[0], slopes[1] = top, np.nan if bad else rest
+        slopes[2], slopes[3] = mass + numbers.epsilon * (mass - miss), 2.0 * numbers.z_loss * lse
 
 
-@njit(nogil=True, error_model="numpy")
+@helper
 def _write_dense(
-    raw: Any,
-    b: Any,
-    one: Any,
-    top: Any,
-    rest: Any,
-    a: Any,
-    z: Any,
-    epsilon: Any,
-    scale: Any,
-    out: Any,
+    e: Any, count: Any, b: Any, rest: Any, a: Any, z: Any, epsilon: Any, scale: Any, out: Any
 ) -> Any:
-    zero = rest - rest
+    one = cast(1.0, rest)
     inverse = one / (one + rest)
-    for i in range(raw.size):
-        e, _, tiny = exp_difference(widen(raw[i]), top)
-        e = zero if tiny else e
-        p, q = e * inverse, ((one - e) + rest) * inverse
+    for i in range(count):
+        p, q = e[i] * inverse, ((one - e[i]) + rest) * inverse
         own = b[i] + b[i] * (epsilon * p)
         out[i] = narrow_to(scale * (p * ((a - own) + z) - own * q), out[i])
 
 
-@njit(nogil=True, error_model="numpy")
-def _dense_gradient(
-    x: Any,
-    t: Any,
-    class_weight: Any,
-    weights: Any,
-    mask: Any,
-    numbers: Any,
-    slants: Any,
-    scale: Any,
-    block: Any,
-    out: Any,
-) -> Any:
-    real = block.dtype.type
-    keep, epsilon = real(1.0 - numbers.smoothing), real(numbers.epsilon)
-    top, rest, a, z = real(slants.top), real(slants.rest), real(slants.a), real(slants.z)
-    for i in range(0, x.size, BLOCK):
-        j = min(i + BLOCK, x.size)
-        b = block[: j - i]
-        _coefficients(t[i:j], class_weight[i:j], weights[i:j], keep, b)
-        _write_dense(x[i:j], b, real(1.0), top, rest, a, z, epsilon, real(scale), out[i:j])
-    if mask.size:
-        _mask(mask, out)
+@inlined
+def _dense_gradient(given: Any, r: Any, slopes: Any, s: Any, e: Any, scratch: Any, out: Any) -> Any:
+    """The gradient of a row, times ``s``; ``e`` are its exponentials, if it is short."""
+    n, one, row = given.n, scratch.one, shifted(given.x, start_of(given, r))
+    top, rest = cast(slopes[0], one), cast(slopes[1], one)
+    a, z, scale = cast(slopes[2], one), cast(slopes[3], one), cast(s, one)
+    epsilon = cast(given.numbers.epsilon, one)
+    for i in range(0, n, BLOCK):
+        count, block, to = min(BLOCK, n - i), e, shifted(out, i)
+        if is_short(given):
+            block = shifted(e, i)
+        else:
+            exponentials(shifted(row, i), count, top, e)
+        labelled(given, r, i, count, one, scratch.spare)
+        _write_dense(block, count, scratch.spare, rest, a, z, epsilon, scale, to)
+        if given.masks:
+            _clear(given, r, i, count, one - one, to)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
-def dense_rows(
-    x: Any,
-    t: Any,
-    class_weight: Any,
-    weights: Any,
-    mask: Any,
-    options: Any,
-    scale: Any,
-    upstream: Any,
-    losses: Any,
-    saved: Any,
-    out: Any,
-    start: Any,
-    stop: Any,
-) -> Any:
-    """`index_rows` for distributions ``t``, shape (N, C), in the compute dtype."""
-    numbers = Numbers(options[0], options[1], options[2], options[3])
-    n = x.shape[1]
-    units = np.empty((2, min(UNIT, n)), losses.dtype)
-    spare = np.empty(BLOCK, losses.dtype)
-    current, r = 0, _next(scale, start, stop)
-    if mask.size:
-        most = _fetch_masked(x[r, :UNIT], mask[r % mask.shape[0], :UNIT], units[0])
-    else:
-        most = _fetch(x[r, :UNIT], units[0])
-    for r in range(start, stop):
-        s = scale[r] if scale.size else 1.0
+@inlined
+def _dense_gradients(given: Any, first: Any, m: Any, scratch: Any, out: Any) -> Any:
+    stride = padded(given.n) if is_short(given) else 0
+    for i in range(m):
+        s, row = scratch.cotangent[i], shifted(out, i * given.n)
         if s == 0:
-            losses[r] = 0
-            if out.size:
-                out[r] = 0
-            continue
-        after = _next(scale, r + 1, stop)
-        sums, most, current = _row(
-            x, t, class_weight, weights, mask, numbers, r, after, most, units, current
-        )
-        loss, slants = _dense_loss(sums, numbers)
-        if not _has_softmax(sums):
-            loss, slants = np.nan, _Slants(np.nan, np.nan, np.nan, np.nan)
-        losses[r] = s * loss
-        if saved.size:
-            for i in range(4):
-                saved[r, i] = slants[i]
-        if out.size:
-            w, kept = weights[r % weights.shape[0]], mask[r % mask.shape[0]]
-            s *= upstream
-            _dense_gradient(x[r], t[r], class_weight, w, kept, numbers, slants, s, spare, out[r])
+            _nothing(given.n, scratch.one - scratch.one, row)
+        else:
+            e, slopes = shifted(scratch.e, i * stride), shifted(scratch.slopes, 4 * i)
+            _dense_gradient(given, first + i, slopes, s, e, scratch, row)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
-def dense_gradients(
-    x: Any,
-    t: Any,
-    class_weight: Any,
-    weights: Any,
-    mask: Any,
-    options: Any,
-    scale: Any,
-    saved: Any,
-    like: Any,
-    out: Any,
-    start: Any,
-    stop: Any,
+@entry
+def dense_rows(
+    call: Any, upstream: Any, losses: Any, saved: Any, out: Any, start: Any, stop: Any
 ) -> Any:
-    """The gradients of rows ``start`` to ``stop``, each times its ``scale``; as in `dense_rows`."""
-    numbers = Numbers(options[0], options[1], options[2], options[3])
-    spare = np.empty(BLOCK, like.dtype)
-    for r in range(start, stop):
-        if scale[r] == 0:
-            out[r] = 0
-            continue
-        slants = _Slants(saved[r, 0], saved[r, 1], saved[r, 2], saved[r, 3])
-        w, kept = weights[r % weights.shape[0]], mask[r % mask.shape[0]]
-        _dense_gradient(x[r], t[r], class_weight, w, kept, numbers, slants, scale[r], spare, out[r])
+    """`index_rows` for distributions."""
+    given = given_of(call)
+    step = rows_at_once(given.n, stop - start)
+    held = allocate(given.n, step, losses)
+    scratch = scratch_of(held[0], held[1])
+    for first in range(start, stop, step):
+        m = min(step, stop - first)
+        row_sums(given, first, m, out.size > 0, scratch)
+        _dense_losses(given, m, scratch)
+        _store(given, first, m, scratch, shifted(pointer(losses), first))
+        if saved.size:
+            _copy(scratch.slopes, 4 * m, shifted(pointer(saved), 4 * first))
+        if out.size:
+            _expect(given, first, m, upstream, scratch)
+            _dense_gradients(given, first, m, scratch, shifted(pointer(out), first * given.n))
+    return held[0].size + held[1].size
+
+
+@entry
+def dense_gradients(
+    call: Any, cotangent: Any, saved: Any, like: Any, out: Any, start: Any, stop: Any
+) -> Any:
+    """`index_gradients` for distributions."""
+    given = given_of(call)
+    step = rows_at_once(given.n, stop - start)
+    held = allocate(given.n, step, like)
+    scratch = scratch_of(held[0], held[1])
+    for first in range(start, stop, step):
+        m = min(step, stop - first)
+        if is_short(given):
+            row_sums(given, first, m, True, scratch)
+        _copy(shifted(pointer(saved), 4 * first), 4 * m, scratch.slopes)
+        _copy(shifted(pointer(cotangent), first), m, scratch.cotangent)
+        _dense_gradients(given, first, m, scratch, shifted(pointer(out), first * given.n))
+    return held[0].size + held[1].size

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-__all__ = ["cores", "run"]
+__all__ = ["GRAIN", "cores", "run"]
 
-_GRAIN = 2**17
+GRAIN = 2**17
 """Numbers that are worth a thread: it takes as long to wake one up as to read a tenth of them."""
 
 _pool: ThreadPoolExecutor | None = None
@@ -29,7 +29,7 @@ def cores() -> int:
 
 def run(kernel: Callable[..., Any], arguments: tuple[Any, ...], rows: int, numbers: int) -> None:
     """Call ``kernel(*arguments, start, stop)`` for all rows, of that many numbers together."""
-    parts = min(rows, numbers // _GRAIN)
+    parts = min(rows, numbers // GRAIN)
     if parts > 1:
         parts = min(parts, cores())
     if parts <= 1:

@@ -8,6 +8,7 @@ from xentropy._types import A, Reduction, Weak
 from xentropy.formulas import softmax as formulas
 from xentropy.formulas.formula import Formula
 from xentropy.reduction import reduce
+from xentropy.shortcut import plain_cross_entropy
 from xentropy.validation import Call, number, rows, smoothing
 
 __all__ = [
@@ -121,6 +122,10 @@ def cross_entropy(
     >>> xentropy.cross_entropy(logits, np.eye(3)[[2, 1]], **options)
     array(1.08071075)
     """
+    if ignore_index is class_weight is class_mask is sample_weight is where is denominator is None:
+        options = reduction, axis, label_smoothing, z_loss
+        if (found := plain_cross_entropy(logits, labels, *options)) is not None:
+            return found
     call = Call(
         "cross_entropy",
         logits=logits,
@@ -370,6 +375,10 @@ def sparse_softmax_cross_entropy(
     >>> xentropy.sparse_softmax_cross_entropy(np.array([40.0, 0.0, 0.0]), 0)
     array(8.49670851e-18)
     """
+    if ignore_index is class_weight is class_mask is sample_weight is where is denominator is None:
+        options = reduction, axis, label_smoothing, z_loss
+        if (found := plain_cross_entropy(logits, labels, *options)) is not None:
+            return found
     call = Call(
         "sparse_softmax_cross_entropy",
         logits=logits,

@@ -1,0 +1,376 @@
+"""The sums of the exponentials of a row, in one read of the logits.
+
+A row is read in units that fit the first-level cache: their maximum is taken, and the exponentials
+are added up while the memory of the next unit is on its way. Each unit counts from its own maximum;
+brought to that of the row, in float64, its sum loses nothing.
+
+Rows of one unit are done some at a time, and their exponentials stay for the gradient.
+
+Arrays are known by pointers: what it costs to count references is as much as a short row.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .by_row import Numbers
+from .elementary import (
+    add,
+    cast,
+    exp_difference,
+    greater,
+    helper,
+    inlined,
+    pointer,
+    prefetch,
+    shifted,
+    widen,
+)
+
+__all__ = [
+    "BLOCK",
+    "Given",
+    "Scratch",
+    "allocate",
+    "exponentials",
+    "given_of",
+    "is_short",
+    "labelled",
+    "padded",
+    "row_sums",
+    "rows_at_once",
+    "scratch_of",
+    "start_of",
+]
+
+UNIT = 4096
+"""Numbers in a unit."""
+ROWS = 256
+"""Rows that are done at once, at most; together they are no more than a unit."""
+BLOCK = 1024
+"""Numbers that are added up in their own precision; the sums of blocks are added in float64."""
+PART = 256
+"""The same where one label may outweigh the others by far."""
+
+
+class Given(NamedTuple):
+    """The arguments of a call, by pointers; what is not given has a length of 0."""
+
+    n: Any  # classes
+    x: Any  # the memory of the logits, half precision as its bits
+    starts: Any  # of the rows in it, int64, where they do not follow one another
+    started: Any
+    labels: Any  # indices, int64
+    t: Any  # distributions, (N, C), in the compute dtype
+    dense: Any
+    class_weight: Any  # (C,), in the compute dtype
+    weighted: Any
+    shares: Any  # what smoothing gives each class, (sharing, C), in the compute dtype
+    sharing: Any  # N, 1, or 0
+    mask: Any  # the classes kept, (masks, C)
+    masks: Any  # N, 1, or 0
+    scale: Any  # of the examples, float64; 0 leaves one out
+    scaled: Any
+    numbers: Any
+
+
+@inlined
+def given_of(call: Any) -> Any:
+    """The arguments by name. They come as a tuple: the cache on disk must name no class."""
+    x, starts, n, labels, t, class_weight, shares, mask, o, scale = call
+    return Given(
+        n,
+        pointer(x),
+        pointer(starts),
+        starts.size > 0,
+        pointer(labels),
+        pointer(t),
+        t.size > 0,
+        pointer(class_weight),
+        class_weight.size > 0,
+        pointer(shares),
+        shares.shape[0] if shares.size else 0,
+        pointer(mask),
+        mask.shape[0] if mask.size else 0,
+        pointer(scale),
+        scale.size > 0,
+        Numbers(o[0], o[1], o[2], o[3]),
+    )
+
+
+class Scratch(NamedTuple):
+    """The memory of one thread, by pointers; what there is of each row has its number."""
+
+    unit: Any  # the logits of some rows, in the compute dtype
+    e: Any  # their exponentials, or those of a block
+    spare: Any  # a block
+    one: Any  # in the compute dtype
+    top: Any  # the maximum of each row, float64 like all that follow
+    rest: Any  # the sum of exp(x - top), without one maximum
+    spread: Any  # of w (top - x)
+    mass: Any  # of w
+    gap: Any  # of w (1 - exp(x - top))
+    label: Any  # the logit at the label
+    weight: Any  # its weight
+    share: Any  # what smoothing gives it
+    slopes: Any  # what the gradient needs, four numbers a row
+    losses: Any
+    cotangent: Any
+
+
+@inlined
+def padded(n: Any) -> Any:
+    """A length that vectors fill."""
+    return (n + 15) // 16 * 16
+
+
+@inlined
+def rows_at_once(n: Any, rows: Any) -> Any:
+    """How many rows of ``n`` classes are done at once."""
+    return min(rows, ROWS, max(UNIT // padded(n), 1))
+
+
+@inlined
+def allocate(n: Any, step: Any, like: Any) -> Any:
+    """Memory for a `Scratch`, like another array; it must be held as long."""
+    size = max(step * padded(min(n, UNIT)), BLOCK)
+    return np.empty(2 * size + BLOCK, like.dtype), np.empty(14 * step)
+
+
+@inlined
+def scratch_of(numbers: Any, others: Any) -> Any:
+    """The parts of what was allocated."""
+    a, b = pointer(numbers), pointer(others)
+    size, m = (numbers.size - BLOCK) // 2, others.size // 14
+    return Scratch(
+        a,
+        shifted(a, size),
+        shifted(a, 2 * size),
+        numbers.dtype.type(1),
+        b,
+        shifted(b, m),
+        shifted(b, 2 * m),
+        shifted(b, 3 * m),
+        shifted(b, 4 * m),
+        shifted(b, 5 * m),
+        shifted(b, 6 * m),
+        shifted(b, 7 * m),
+        shifted(b, 8 * m),
+        shifted(b, 12 * m),
+        shifted(b, 13 * m),
+    )
+
+
+@inlined
+def is_short(given: Any) -> Any:
+    """Whether a row is one unit, whose exponentials are kept."""
+    return given.n <= UNIT
+
+
+@inlined
+def start_of(given: Any, r: Any) -> Any:
+    """Where a row starts."""
+    return given.starts[r] if given.started else r * given.n
+
+
+# --- units ------------------------------------------------------------------------------------
+
+
+@helper
+def _load(x: Any, count: Any, low: Any, unit: Any) -> Any:
+    """Copy numbers, widened, and fill up with -inf; returns their maximum."""
+    most = low
+    for i in range(count):
+        v = widen(x[i])
+        unit[i] = v
+        most = greater(v, most)
+    for i in range(count, padded(count)):
+        unit[i] = low
+    return most
+
+
+@helper
+def _cover(mask: Any, count: Any, low: Any, unit: Any) -> Any:
+    """-inf where masked; returns the maximum."""
+    most = low
+    for i in range(count):
+        unit[i] = unit[i] if mask[i] != 0 else low
+        most = greater(unit[i], most)
+    return most
+
+
+@inlined
+def _fetch(given: Any, r: Any, a: Any, count: Any, low: Any, unit: Any) -> Any:
+    """Load a unit of a row, from class ``a`` on; returns its maximum."""
+    most = _load(shifted(given.x, start_of(given, r) + a), count, low, unit)
+    if given.masks:
+        most = _cover(shifted(given.mask, r % given.masks * given.n + a), count, low, unit)
+    return most
+
+
+@helper
+def _add(unit: Any, count: Any, top: Any, one: Any) -> Any:
+    """Add up exponentials: those below 1, and those that are 1, or NaN."""
+    zero = one - one
+    rest, ties = zero, zero
+    for i in range(count):
+        e = exp_difference(unit[i], top)
+        rest = add(rest, e if e < one else zero)
+        ties = add(ties, zero if e < one else e)
+    return rest, ties
+
+
+@helper
+def _add_and_keep(unit: Any, count: Any, top: Any, one: Any, kept: Any) -> Any:
+    """The same, and keep them."""
+    zero = one - one
+    rest, ties = zero, zero
+    for i in range(count):
+        e = exp_difference(unit[i], top)
+        kept[i] = e
+        rest = add(rest, e if e < one else zero)
+        ties = add(ties, zero if e < one else e)
+    return rest, ties
+
+
+@helper
+def exponentials(x: Any, count: Any, top: Any, e: Any) -> Any:
+    """Write ``exp(x - top)`` of a block."""
+    for i in range(count):
+        e[i] = exp_difference(widen(x[i]), top)
+
+
+@helper
+def labelled(given: Any, r: Any, a: Any, count: Any, one: Any, out: Any) -> Any:
+    """What the classes of a block of a row weigh, from class ``a`` on.
+
+    Labels of a distribution after smoothing, times the class weights; else what smoothing gives.
+    """
+    keep = cast(1.0 - given.numbers.smoothing, one)
+    t, class_weight = shifted(given.t, r * given.n + a), shifted(given.class_weight, a)
+    shares = shifted(given.shares, (r % given.sharing if given.sharing else 0) * given.n + a)
+    for i in range(count):
+        w = one - one
+        if given.dense:
+            w = keep * t[i]
+            if given.weighted:
+                w = w * class_weight[i]
+        if given.sharing:
+            w = w + shares[i]
+        out[i] = w
+
+
+@helper
+def _spread(x: Any, count: Any, top: Any, one: Any, weight: Any) -> Any:
+    """The sums of a block: ``w (top - x)``, ``w`` and ``w (1 - exp(x - top))``."""
+    zero = one - one
+    spread, mass, gap = zero, zero, zero
+    for i in range(count):
+        w = weight[i]
+        spread = add(spread, zero if w == zero else w * (top - x[i]))
+        mass = add(mass, w)
+        gap = add(gap, w * (one - exp_difference(x[i], top)))
+    return spread, mass, gap
+
+
+@helper
+def _weigh(given: Any, r: Any, a: Any, x: Any, count: Any, top: Any, scratch: Any) -> Any:
+    """The same of the numbers of a row from class ``a`` on."""
+    spread, mass, gap = 0.0, 0.0, 0.0
+    for i in range(0, count, PART):
+        size = min(PART, count - i)
+        labelled(given, r, a + i, size, scratch.one, scratch.spare)
+        s, v, g = _spread(shifted(x, i), size, top, scratch.one, scratch.spare)
+        spread, mass, gap = spread + s, mass + v, gap + g
+    return spread, mass, gap
+
+
+# --- rows -------------------------------------------------------------------------------------
+
+
+@inlined
+def _short_sums(given: Any, first: Any, m: Any, keep: Any, scratch: Any) -> Any:
+    """The sums of rows of one unit. All are loaded first: what was just written is slow to read."""
+    n, stride, one = given.n, padded(given.n), scratch.one
+    zero, low = one - one, cast(-np.inf, one)
+    for i in range(m):
+        left_out = given.scaled and given.scale[first + i] == 0
+        unit = shifted(scratch.unit, i * stride)
+        scratch.top[i] = 0.0 if left_out else _fetch(given, first + i, 0, n, low, unit)
+    for i in range(m):
+        # A row of nothing but -inf counts from 0, not from itself.
+        top = zero if scratch.top[i] == -np.inf else cast(scratch.top[i], one)
+        unit, e = shifted(scratch.unit, i * stride), shifted(scratch.e, i * stride)
+        rest, ties = 0.0, 0.0
+        for a in range(0, stride, BLOCK):
+            size, block = min(BLOCK, stride - a), shifted(unit, a)
+            if keep:
+                r, t = _add_and_keep(block, size, top, one, shifted(e, a))
+            else:
+                r, t = _add(block, size, top, one)
+            rest, ties = rest + r, ties + t
+        scratch.rest[i] = rest + (ties - 1.0)
+        if given.dense or given.sharing:
+            spread, mass, gap = _weigh(given, first + i, 0, unit, n, top, scratch)
+            scratch.spread[i], scratch.mass[i], scratch.gap[i] = spread, mass, gap
+
+
+@inlined
+def _long_sums(given: Any, r: Any, scratch: Any) -> Any:
+    """The sums of a row of several units."""
+    n, one, unit = given.n, scratch.one, scratch.unit
+    low, row = cast(-np.inf, one), shifted(given.x, start_of(given, r))
+    for a in range(0, n, UNIT):
+        count = min(UNIT, n - a)
+        top = _fetch(given, r, a, count, low, unit)
+        # A unit of nothing but -inf adds nothing; it counts from 0, not from itself.
+        base = one - one if top == low else top
+        rest, ties = 0.0, 0.0
+        for b in range(0, padded(count), BLOCK):
+            size = min(BLOCK, padded(count) - b)
+            for i in range(a + count + b, a + count + b + size, 16):
+                prefetch(row, i)
+            s, t = _add(shifted(unit, b), size, base, one)
+            rest, ties = rest + s, ties + t
+        spread, mass, gap = 0.0, 0.0, 0.0
+        if given.dense or given.sharing:
+            spread, mass, gap = _weigh(given, r, a, unit, count, base, scratch)
+        _merge(scratch, a == 0, np.float64(top), rest + (ties - 1.0), spread, mass, gap)
+
+
+@helper
+def _merge(sums: Any, is_first: Any, top: Any, rest: Any, spread: Any, mass: Any, gap: Any) -> Any:
+    """Add the sums of a unit to those of its row, both from the larger of the maxima."""
+    if is_first:
+        sums.top[0], sums.rest[0], sums.spread[0] = top, rest, spread
+        sums.mass[0], sums.gap[0] = mass, gap
+        return
+    low, low_rest, low_mass, low_gap = top, rest, mass, gap
+    if top > sums.top[0]:
+        low, low_rest, low_mass, low_gap = sums.top[0], sums.rest[0], sums.mass[0], sums.gap[0]
+        sums.top[0], sums.rest[0], sums.mass[0], sums.gap[0] = top, rest, mass, gap
+    drop = sums.top[0] - low if low != -np.inf else np.inf
+    f = exp_difference(low, sums.top[0]) if drop != np.inf else 0.0
+    if drop != 0 and low_mass != 0:
+        low_gap = f * low_gap - low_mass * math.expm1(-drop)
+    sums.rest[0] += (low_rest + 1.0) * f
+    sums.spread[0] += spread + (drop * low_mass if low_mass != 0 else 0.0)
+    sums.mass[0] += low_mass
+    sums.gap[0] += low_gap
+
+
+@inlined
+def row_sums(given: Any, first: Any, m: Any, keep: Any, scratch: Any) -> Any:
+    """The sums of some rows; with ``keep`` also their exponentials, if they are short.
+
+    What they are of rows that are left out says nothing.
+    """
+    for i in range(m):
+        scratch.spread[i], scratch.mass[i], scratch.gap[i] = 0.0, 0.0, 0.0
+    if is_short(given):
+        _short_sums(given, first, m, keep, scratch)
+    elif not given.scaled or given.scale[first] != 0:
+        _long_sums(given, first, scratch)
