@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 import xentropy
+from tests.asserts import assert_case, assert_within
 from tests.cases import (
     CASES,
     Array,
     Case,
-    check,
-    check_case,
     compute_dtype,
     need_dtype,
     own_gradient,
@@ -43,7 +42,7 @@ def exact(array: Any) -> Array:
 def test_values_and_gradients(harness: Harness, case: Case, dtype: str) -> None:
     need_dtype(harness, dtype)
     value, grads = case.value_and_grads(harness, dtype)
-    check_case(case, dtype, harness.numpy(value), {k: harness.numpy(g) for k, g in grads.items()})
+    assert_case(case, dtype, harness.numpy(value), {k: harness.numpy(g) for k, g in grads.items()})
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.compiled], ids=str)
@@ -51,7 +50,7 @@ def test_every_mode(harness: Harness, mode: str, case: Case) -> None:
     """The value alone, and the gradient by the framework's own reverse mode."""
     f, given = harness.modes[mode](case.function()), case.give(harness, "float32")
     value, grads = f(*given.values()), own_gradient(harness, f, given, case.wrt)
-    check_case(case, "float32", harness.numpy(value), grads)
+    assert_case(case, "float32", harness.numpy(value), grads)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -60,7 +59,7 @@ def test_a_fault_would_be_seen(case: Case) -> None:
     dtype = case.dtypes[0]
     truth, bound = case.truth(dtype), compare.bound(case.loss, case.options)
     value = np.asarray(truth.value, dtype=np.float64).astype(compute_dtype(dtype))
-    check_case(case, dtype, value, {})
+    assert_case(case, dtype, value, {})
     if not np.any(truth.value_scale > 0):
         return
     scale = np.asarray(truth.value_scale).reshape(-1)
@@ -69,7 +68,7 @@ def test_a_fault_would_be_seen(case: Case) -> None:
     step = compare.ulp(scale[at], value.dtype.name)
     bad[at] += np.copysign(2 * np.ceil(bound.value) * step, bad[at])
     with pytest.raises(AssertionError, match="ulp, at most"):
-        check_case(case, dtype, bad.reshape(value.shape), {})
+        assert_case(case, dtype, bad.reshape(value.shape), {})
 
 
 # --- reductions -------------------------------------------------------------------------------
@@ -139,9 +138,9 @@ def test_sums_and_means(harness: Harness, case: Case, reduction: str) -> None:
     bound, got = compare.bound(case.loss, case.options), harness.numpy(value)
     assert got.shape == ()
     assert got.dtype.name == compute_dtype(dtype)
-    check(got, np.asarray(true, object), np.asarray(scale, object), bound.value)
+    assert_within(got, np.asarray(true, object), np.asarray(scale, object), bound.value)
     for wrt, grad in grads.items():
-        check(harness.numpy(grad), true_grads[wrt], grad_scales[wrt], bound.gradient)
+        assert_within(harness.numpy(grad), true_grads[wrt], grad_scales[wrt], bound.gradient)
 
 
 @pytest.mark.parametrize("case", REDUCED, ids=str)
@@ -155,15 +154,15 @@ def test_partial_sums(harness: Harness, case: Case) -> None:
     for got, true, size in ((part.total, total, scale), (part.weight, weight, abs(weight))):
         assert harness.numpy(got).dtype.name == "float64"
         true, size = (np.asarray(v, object) for v in (true, size))
-        check(harness.numpy(got), true, size, bound.value, wide)
+        assert_within(harness.numpy(got), true, size, bound.value, wide)
     mean, size, _, _ = _reduced(case, dtype, "mean")
     value, perplexity = harness.numpy(part.value()), harness.numpy(part.perplexity())
     assert value.dtype.name == perplexity.dtype.name == wide
-    check(value, np.asarray(mean, object), np.asarray(size, object), bound.value)
+    assert_within(value, np.asarray(mean, object), np.asarray(size, object), bound.value)
     true, size = mp.exp(mean), mp.exp(mean) * max(1, size)
-    check(perplexity, np.asarray(true, object), np.asarray(size, object), bound.value)
+    assert_within(perplexity, np.asarray(true, object), np.asarray(size, object), bound.value)
     for wrt, grad in grads.items():
-        check(harness.numpy(grad), truth.grads[wrt], truth.grad_scales[wrt], bound.gradient)
+        assert_within(harness.numpy(grad), truth.grads[wrt], truth.grad_scales[wrt], bound.gradient)
 
 
 @pytest.mark.parametrize("loss", ["mean_squared_error", "mean_absolute_error"])
@@ -179,9 +178,10 @@ def test_means_of_errors(harness: Harness, loss: str) -> None:
     value, grads = case.value_and_grads(harness, "float32")
     true, scale, true_grads, scales = _reduced(case, "float32", "mean")
     bound = compare.bound(loss, {})
-    check(harness.numpy(value), np.asarray(true, object), np.asarray(scale, object), bound.value)
+    true, scale = np.asarray(true, object), np.asarray(scale, object)
+    assert_within(harness.numpy(value), true, scale, bound.value)
     for wrt, grad in grads.items():
-        check(harness.numpy(grad), true_grads[wrt], scales[wrt], bound.gradient)
+        assert_within(harness.numpy(grad), true_grads[wrt], scales[wrt], bound.gradient)
 
 
 def test_the_mean_of_many_equal_losses(harness: Harness) -> None:
@@ -246,14 +246,14 @@ def test_in_bulk(harness: Harness, name: str, dtype: str) -> None:
         bulk.evaluate(loss, x, t, dtype=dtype, wrt=(first,), **options),
         compare.bound(loss, options),
     )
-    check(harness.numpy(value), truth.value, truth.value_scale, bound.value)
-    check(harness.numpy(grad), truth.grads[first], truth.grad_scales[first], bound.gradient)
+    assert_within(harness.numpy(value), truth.value, truth.value_scale, bound.value)
+    assert_within(harness.numpy(grad), truth.grads[first], truth.grad_scales[first], bound.gradient)
 
 
 # --- forward mode, second order, maps ---------------------------------------------------------
 
 
-def _forward_mode(harness: Harness, transform: Callable[..., Any], case: Case) -> None:
+def assert_forward_mode(harness: Harness, transform: Callable[..., Any], case: Case) -> None:
     """The tangents of the losses add up to the gradient, contracted."""
     dtype, r = case.dtypes[0], rng(f"tangents {case.name}")
     given, inputs = case.give(harness, dtype), case.inputs(dtype)
@@ -273,7 +273,7 @@ def _forward_mode(harness: Harness, transform: Callable[..., Any], case: Case) -
     want = sum(np.sum(g * v, initial=mp.zero) for g, _, v in pairs)
     size = sum(np.sum(s * np.abs(v), initial=mp.zero) for _, s, v in pairs)
     got = np.asarray(np.sum(tangent, dtype=np.float64))
-    check(
+    assert_within(
         got, np.asarray(want, object), np.asarray(size, object), bound.gradient, tangent.dtype.name
     )
 
@@ -315,12 +315,12 @@ def _differences(case: Case) -> Array:
     return np.stack(columns, axis=-1).reshape(at.shape * 2)
 
 
-def _second_order(harness: Harness, transform: Callable[..., Any], case: Case) -> None:
+def assert_second_order(harness: Harness, transform: Callable[..., Any], case: Case) -> None:
     """Relative to the largest entry."""
     first, *others = case.give(harness, "float64").values()
     hessian = harness.numpy(transform(lambda x: case.function(reduction="sum")(x, *others), first))
     want, bound = _differences(case), compare.bound(case.loss, case.options)
-    check(hessian, want, np.full_like(want, np.abs(want).max()), bound.gradient)
+    assert_within(hessian, want, np.full_like(want, np.abs(want).max()), bound.gradient)
 
 
 def _with_zeros() -> list[Case]:
@@ -345,7 +345,7 @@ def _with_zeros() -> list[Case]:
     ]
 
 
-def _mixed(harness: Harness, transform: Callable[..., Any], case: Case) -> None:
+def assert_mixed(harness: Harness, transform: Callable[..., Any], case: Case) -> None:
     """The derivative by a weight of the gradient by the predictions, and the other way round."""
     given = case.give(harness, "float64")
     at, by = (case.arrays[name] for name in case.wrt)
@@ -367,11 +367,11 @@ def _mixed(harness: Harness, transform: Callable[..., Any], case: Case) -> None:
     want = np.stack(columns, axis=-1)
     size = np.full_like(want, np.abs(want).max())
     bound = compare.bound(case.loss, case.options).gradient
-    check(hessian[: at.size, at.size :], want, size, bound)
-    check(hessian[at.size :, : at.size].T, want, size, bound)
+    assert_within(hessian[: at.size, at.size :], want, size, bound)
+    assert_within(hessian[at.size :, : at.size].T, want, size, bound)
 
 
-def _mapped(harness: Harness, transform: Callable[..., Any], case: Case) -> None:
+def assert_mapped(harness: Harness, transform: Callable[..., Any], case: Case) -> None:
     """A batch of calls at once, each with its own value and gradient."""
     dtype = case.dtypes[0]
     names = tuple(case.arrays)[:2]
@@ -393,7 +393,7 @@ def _mapped(harness: Harness, transform: Callable[..., Any], case: Case) -> None
             },
         }
         single = Case(case.name, case.loss, arrays, case.options, case.wrt[:1])
-        check_case(single, dtype, harness.numpy(values)[i], {case.first: harness.numpy(grads)[i]})
+        assert_case(single, dtype, harness.numpy(values)[i], {case.first: harness.numpy(grads)[i]})
 
 
 def _at_zero(case: Case) -> Case:
@@ -404,7 +404,7 @@ def _at_zero(case: Case) -> Case:
 TRANSFORMED: list[tuple[str, Callable[..., None], list[Case]]] = [
     (
         "jvp",
-        _forward_mode,
+        assert_forward_mode,
         _named(
             "softmax index everything",
             "softmax dense everything",
@@ -420,13 +420,13 @@ TRANSFORMED: list[tuple[str, Callable[..., None], list[Case]]] = [
     ),
     (
         "hessian",
-        _second_order,
+        assert_second_order,
         [*_small(), *(_at_zero(c) for c in _small()[::3] if c.first == "logits")],
     ),
-    ("hessian", _mixed, _with_zeros()),
+    ("hessian", assert_mixed, _with_zeros()),
     (
         "vmap",
-        _mapped,
+        assert_mapped,
         _named(
             "softmax index everything",
             "softmax dense everything",
@@ -453,5 +453,5 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def test_transforms(harness: Harness, moved: tuple[str, Callable[..., None], Case]) -> None:
     """Forward mode, second order and maps, as far as the framework has them."""
-    how, body, case = moved
-    body(harness, harness.transforms[how], case)
+    how, assert_derivatives, case = moved
+    assert_derivatives(harness, harness.transforms[how], case)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import xentropy
-from tests.cases import Array, check, narrow, own_gradient
+from tests.asserts import assert_within
+from tests.cases import Array, narrow, own_gradient
 from xentropy.parity import compare, oracle
 from xentropy.testing import Harness
 
@@ -288,10 +289,10 @@ TABLE: list[Row] = [
 ]
 
 
-def compare_row(row: Row, dtype: str, got: Array, want: Any, most: float) -> None:
+def assert_row(row: Row, dtype: str, got: Array, want: Any, most: float) -> None:
     """Compare with the numbers of the table, which are float64: half an ulp of it is theirs."""
     expected = np.asarray(want, dtype=np.longdouble)
-    check(got, expected, np.abs(expected), most + compare.ROUNDING, dtype)
+    assert_within(got, expected, np.abs(expected), most + compare.ROUNDING, dtype)
 
 
 @pytest.mark.parametrize("row", TABLE, ids=str)
@@ -309,7 +310,7 @@ def test_the_oracle_agrees_with_the_table(row: Row) -> None:
         for found, want in ((truth.value, row.value), (truth.grads[row.first], row.gradient)):
             with np.errstate(over="ignore"):
                 got = np.asarray(found, dtype=np.float64).astype(dtype).reshape(np.shape(want))
-            compare_row(row, dtype, got, want, compare.ROUNDING)
+            assert_row(row, dtype, got, want, compare.ROUNDING)
 
 
 @pytest.mark.parametrize("row", TABLE, ids=str)
@@ -320,8 +321,8 @@ def test_losses_and_gradients(harness: Harness, row: Row) -> None:
         given = {k: harness.array(v) for k, v in row.arrays(dtype).items()}
         grad = xentropy.value_and_grad(getattr(xentropy, row.loss), row.first)
         value, gradient = grad(**given, **row.numbers())
-        compare_row(row, dtype, harness.numpy(value), row.value, bound.value)
-        compare_row(row, dtype, harness.numpy(gradient), row.gradient, bound.gradient)
+        assert_row(row, dtype, harness.numpy(value), row.value, bound.value)
+        assert_row(row, dtype, harness.numpy(gradient), row.gradient, bound.gradient)
 
 
 COMPILED = (
@@ -362,10 +363,10 @@ def test_every_mode(harness: Harness, mode: str, name: str) -> None:
     f = harness.modes[mode](call)
     bound = compare.bound(loss, {})
     value = np.stack([np.asarray(row.value) for row in rows])
-    compare_row(rows[0], dtype, harness.numpy(f(*given.values())), value, bound.value)
+    assert_row(rows[0], dtype, harness.numpy(f(*given.values())), value, bound.value)
     gradient = np.stack([np.asarray(row.gradient) for row in rows])
     for got in own_gradient(harness, f, given, (rows[0].first,)).values():
-        compare_row(rows[0], dtype, got, gradient, bound.gradient)
+        assert_row(rows[0], dtype, got, gradient, bound.gradient)
 
 
 # --- shapes at the edge -----------------------------------------------------------------------
@@ -453,4 +454,4 @@ def test_the_comparison_sees_what_it_should() -> None:
     row = TABLE[0]
     for got, want in ((0.0, TINY), (INF, NAN), (0.0, NAN), (-INF, INF), (MOST["float32"], INF)):
         with pytest.raises(AssertionError, match="ulp, at most"):
-            compare_row(row, "float32", np.array(got, np.float32), want, compare.GRADIENT)
+            assert_row(row, "float32", np.array(got, np.float32), want, compare.GRADIENT)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import xentropy
+from tests.asserts import assert_close, assert_same
 from xentropy.dispatch import describe
 from xentropy.testing import Harness
 
@@ -26,26 +27,12 @@ def given(harness: Harness) -> tuple[Any, Any]:
     return harness.array(LOGITS), harness.array(TARGETS)
 
 
-def same(harness: Harness, got: Any, want: Any) -> None:
-    """Both came from one framework by one way."""
-    assert harness.owns(got)
-    np.testing.assert_array_equal(harness.numpy(got), harness.numpy(want), strict=True)
-
-
 def gradients(harness: Harness, f: Any, *primals: Any) -> tuple[Any, ...]:
     """The framework's own gradient of a scalar."""
     try:
         return harness.gradient(f, primals, tuple(range(len(primals))))
     except NotImplementedError:
         pytest.skip("no automatic differentiation: the accuracy tests compare with the oracle")
-
-
-def near(harness: Harness, got: Any, want: Any) -> None:
-    """Both are the library's gradient, in another order of the sums."""
-    got, want = harness.numpy(got), harness.numpy(want)
-    assert got.dtype == want.dtype
-    assert got.shape == want.shape
-    assert np.all(np.abs(got - want) <= 4 * np.spacing(np.abs(want).max(initial=1.0)))
 
 
 def test_the_signature_is_that_of_the_loss() -> None:
@@ -64,14 +51,14 @@ def test_every_reduction(harness: Harness, reduction: str) -> None:
     want = loss(x, t, reduction=reduction)  # type: ignore[arg-type]
     assert type(value) is type(want)
     if isinstance(want, xentropy.Mean):
-        near(harness, value.total, want.total)
-        near(harness, value.weight, want.weight)
-        near(harness, value.value(), want.value())
+        assert_close(harness, value.total, want.total)
+        assert_close(harness, value.weight, want.weight)
+        assert_close(harness, value.value(), want.value())
     else:
-        near(harness, value, want)
+        assert_close(harness, value, want)
     divisor = 2 if reduction == "mean" else 1
     _, of_sum = vag(loss)(x, t, reduction="sum")
-    near(harness, grad, harness.array(harness.numpy(of_sum) / np.float32(divisor)))
+    assert_close(harness, grad, harness.array(harness.numpy(of_sum) / np.float32(divisor)))
 
 
 def test_in_every_mode(harness: Harness, mode: str) -> None:
@@ -85,9 +72,9 @@ def test_in_every_mode(harness: Harness, mode: str) -> None:
 
     value, grads = harness.modes[mode](call)(x, t, weight)
     want, want_grads = call(x, t, weight)
-    near(harness, value, want)
+    assert_close(harness, value, want)
     for got, eager in zip(grads, want_grads, strict=True):
-        near(harness, got, eager)
+        assert_close(harness, got, eager)
 
 
 @pytest.mark.parametrize("reduction", ["sum", "mean", "partial"])
@@ -109,7 +96,7 @@ def test_by_a_weight_of_0_with_a_masked_class(harness: Harness) -> None:
     given: dict[str, Any] = {"class_mask": [True, True, False], "sample_weight": weight}
     f = vag(xentropy.cross_entropy, "sample_weight")
     _, grad = f(x, harness.array(np.array([0])), **given)
-    near(harness, grad, harness.array(np.log([2.0])))
+    assert_close(harness, grad, harness.array(np.log([2.0])))
 
 
 @pytest.mark.parametrize("argnums", [0, "labels", (0,), (1, "logits"), ("labels", "sample_weight")])
@@ -124,7 +111,7 @@ def test_argnums(harness: Harness, argnums: Any) -> None:
     assert isinstance(got, tuple) == isinstance(argnums, tuple)
     got = got if isinstance(argnums, tuple) else (got,)
     for grad, target in zip(got, wanted, strict=True):
-        near(harness, grad, by_name[target if isinstance(target, str) else names[target]])
+        assert_close(harness, grad, by_name[target if isinstance(target, str) else names[target]])
 
 
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
@@ -141,7 +128,7 @@ def test_it_agrees_with_the_framework_s_own_gradient(harness: Harness, reduction
     arrays = dict(zip(names, (x, t, weight, classes), strict=True))
     _, got = vag(loss, names)(**arrays, **options)
     for grad, own in zip(got, want, strict=True):
-        near(harness, grad, own)
+        assert_close(harness, grad, own)
 
 
 def test_arguments_by_name_and_the_function_again(harness: Harness) -> None:
@@ -149,22 +136,22 @@ def test_arguments_by_name_and_the_function_again(harness: Harness) -> None:
     function = vag(loss, "logits")
     _, want = function(x, t, reduction="sum")
     for _ in range(2):
-        same(harness, function(labels=t, logits=x, reduction="sum")[1], want)
+        assert_same(harness, function(labels=t, logits=x, reduction="sum")[1], want)
 
 
 def test_partials(harness: Harness) -> None:
     x, t = given(harness)
     _, want = vag(loss)(x, t, reduction="mean", label_smoothing=0.25)
     smooth = functools.partial(functools.partial(loss, reduction="mean"), label_smoothing=0.25)
-    same(harness, vag(smooth)(x, t)[1], want)
+    assert_same(harness, vag(smooth)(x, t)[1], want)
     # What a partial holds by position is no argument any more, what it holds by name still is.
     _, of_labels = vag(loss, 1)(x, t, reduction="mean")
-    same(harness, vag(functools.partial(loss, x, reduction="mean"))(t)[1], of_labels)
+    assert_same(harness, vag(functools.partial(loss, x, reduction="mean"))(t)[1], of_labels)
     held = functools.partial(loss, sample_weight=harness.array(WEIGHTS), reduction="mean")
     _, of_weight = vag(loss, "sample_weight")(
         x, t, sample_weight=harness.array(WEIGHTS), reduction="mean"
     )
-    same(harness, vag(held, "sample_weight")(x, t)[1], of_weight)
+    assert_same(harness, vag(held, "sample_weight")(x, t)[1], of_weight)
 
 
 def test_one_array_passed_twice(harness: Harness) -> None:
@@ -196,7 +183,7 @@ def test_weak_arguments(harness: Harness) -> None:
     x = harness.array(LOGITS)
     _, want = vag(loss)(x, harness.array(TARGETS), reduction="mean")
     for labels in (TARGETS, TARGETS.tolist()):
-        same(harness, vag(loss)(x, labels, reduction="mean")[1], want)
+        assert_same(harness, vag(loss)(x, labels, reduction="mean")[1], want)
     for labels in (TARGETS, TARGETS.tolist()):
         _, grad = vag(loss, "labels")(x, labels, reduction="mean")
         assert harness.owns(grad)
@@ -231,7 +218,7 @@ def test_the_normalizers(harness: Harness, name: str) -> None:
     x = harness.array(LOGITS)
     function = getattr(xentropy, name)
     value, grad = vag(function)(x)
-    near(harness, value, function(x))
+    assert_close(harness, value, function(x))
     total = harness.numpy(grad).sum(axis=-1)
     want = 1.0 if name == "logsumexp" else 0.0
     assert np.all(np.abs(total - want) <= 8 * np.finfo(np.float32).eps)
@@ -271,8 +258,8 @@ def test_an_argument_that_is_named_twice(harness: Harness) -> None:
     _, want = vag(loss)(x, t, reduction="mean")
     position: Any = np.int64(0)
     _, (first, second) = vag(loss, (position, "logits"))(x, t, reduction="mean")
-    same(harness, first, want)
-    same(harness, second, want)
+    assert_same(harness, first, want)
+    assert_same(harness, second, want)
 
 
 NOT_FLOATING: list[tuple[str, dict[str, Any]]] = [
@@ -373,8 +360,8 @@ def test_numbers_and_lists_for_weights_are_differentiated(
     default = np.dtype(xentropy.backend_of(x).default_float())
     as_array = harness.array(np.array(options[target], default))
     want_value, want = function(x, **{**options, target: as_array})
-    same(harness, value, want_value)
-    same(harness, grad, want)
+    assert_same(harness, value, want_value)
+    assert_same(harness, grad, want)
     assert np.any(harness.numpy(grad) != 0)
 
 
@@ -415,7 +402,7 @@ def test_what_a_partial_holds_decides_on_the_family(harness: Harness) -> None:
     x, t = given(harness)
     _, want = vag(loss, "labels")(x, t, reduction="mean")
     held = functools.partial(functools.partial(loss, x), reduction="mean")
-    same(harness, vag(held)(TARGETS)[1], want)
+    assert_same(harness, vag(held)(TARGETS)[1], want)
 
 
 def test_numpy_predictions_are_not_converted(harness: Harness) -> None:
@@ -467,7 +454,7 @@ def test_any_function_where_there_is_autodiff_else_only_ours(
     if backend.autodiff:
         _, grad = differentiate()
         _, of_loss = vag(loss)(x, t, reduction="sum")
-        near(harness, grad, harness.array(2 * harness.numpy(of_loss)))
+        assert_close(harness, grad, harness.array(2 * harness.numpy(of_loss)))
         return
     assert message(differentiate, xentropy.UnsupportedError) == foreign(backend.name, function)
 
@@ -502,8 +489,8 @@ def test_of_a_gradient(harness: Harness) -> None:
     shares /= shares.sum(axis=1, keepdims=True)
     first = shares - TARGETS
     second = shares * (first - (shares * first).sum(axis=1, keepdims=True))
-    near(harness, value, harness.array(np.sum(first**2).astype(np.float32)))
-    near(harness, grad, harness.array((2 * second).astype(np.float32)))
+    assert_close(harness, value, harness.array(np.sum(first**2).astype(np.float32)))
+    assert_close(harness, grad, harness.array((2 * second).astype(np.float32)))
 
 
 def test_of_a_gradient_with_indices(harness: Harness) -> None:
@@ -517,7 +504,7 @@ def test_of_a_gradient_with_indices(harness: Harness) -> None:
 
     _, got = vag(total)(x)
     (want,) = gradients(harness, total, x)
-    near(harness, got, want)
+    assert_close(harness, got, want)
     with pytest.raises(xentropy.LabelError, match=r"labels\[1\] is 7"):
         vag(lambda x: vag(xentropy.cross_entropy)(x, [0, 7], reduction="sum")[0])(x)
 

@@ -9,8 +9,6 @@ from . import divergence, focal, half, normalization, probability, regression, s
 from .case import (
     Array,
     Case,
-    check,
-    check_case,
     compute_dtype,
     narrow,
     need_dtype,
@@ -23,8 +21,6 @@ __all__ = [
     "CASES",
     "Array",
     "Case",
-    "check",
-    "check_case",
     "compute_dtype",
     "narrow",
     "need_dtype",
