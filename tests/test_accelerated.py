@@ -15,7 +15,7 @@ import pytest
 import xentropy
 from tests.asserts import assert_within
 from tests.cases import Array, Case, own_gradient, rng, select
-from tests.test_extremes import TABLE, Row
+from tests.cases.extremes import TABLE, Row
 from xentropy.parity import compare
 from xentropy.testing import Harness
 

@@ -28,7 +28,7 @@ OTHERS: list[Array] = [
 def test_a_bit_would_be_seen(harness: Harness, fault: Array) -> None:
     want = harness.array(X)
     assert_same(harness, harness.array(X.copy()), want)
-    assert_bits((X, fault), (X.copy(), fault.copy()))
+    assert_bits((X, fault), (X.copy(), fault.copy()))  # a NaN is a NaN
     with pytest.raises(AssertionError):
         assert_same(harness, harness.array(fault), want)
     with pytest.raises(AssertionError):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import xentropy
-from tests.asserts import assert_within
+from tests.asserts import assert_true, assert_within
 from tests.cases import Array, own_gradient, rng, single
 from xentropy.parity import compare, oracle
 from xentropy.testing import Harness
@@ -37,8 +37,7 @@ def assert_loss(loss: str, value: Array, grad: Array, labels: Array, **options: 
     name = first(loss)
     truth = oracle.evaluate(loss, X, labels, dtype="float32", wrt=(name,), **options)
     bound = compare.bound(loss, options)
-    assert_within(value, truth.value, truth.value_scale, bound.value)
-    assert_within(grad, truth.grads[name], truth.grad_scales[name], bound.gradient)
+    assert_true(truth, bound, value, {name: grad})
 
 
 def run(harness: Harness, loss: str, labels: Array, **options: Any) -> tuple[Array, Array]:

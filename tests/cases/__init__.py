@@ -22,6 +22,7 @@ __all__ = [
     "Array",
     "Case",
     "compute_dtype",
+    "named",
     "narrow",
     "need_dtype",
     "own_gradient",
@@ -46,3 +47,9 @@ CASES: list[Case] = [
 def select(wanted: Callable[[Case], bool] = lambda case: True) -> list[Any]:
     """Return the cases and dtypes that a test is to be parametrized with."""
     return [(case, dtype) for case in CASES if wanted(case) for dtype in case.dtypes]
+
+
+def named(*names: str) -> list[Case]:
+    """Return the cases of these names."""
+    by_name = {case.name: case for case in CASES}
+    return [by_name[name] for name in names]
