@@ -10,19 +10,21 @@ import numpy as np
 import pytest
 
 import xentropy
-from tests.asserts import assert_case, assert_true, assert_within
+from tests.asserts import assert_bits, assert_case, assert_true, assert_within
 from tests.cases import (
     CASES,
     Array,
     Case,
     compute_dtype,
     named,
+    narrow,
     need_dtype,
     own_gradient,
     rng,
     select,
 )
 from tests.derivatives import TRANSFORMED
+from tests.drawn import call
 from tests.oracle_calls import exact
 from xentropy.parity import bulk, compare, oracle
 from xentropy.parity.oracle import mp
@@ -238,6 +240,44 @@ def test_in_bulk(harness: Harness, name: str, dtype: str) -> None:
         compare.bound(loss, options),
     )
     assert_true(truth, bound, harness.numpy(value), {first: harness.numpy(grad)})
+
+
+SHIFTS = (8.0, -8.0, 1000.0)
+LABELS: dict[str, Callable[[np.random.Generator, int, int], Array]] = {
+    "index": lambda r, rows, n: r.integers(0, n, rows),
+    "dense": lambda r, rows, n: r.dirichlet(np.ones(n), rows),
+}
+
+
+@needs_bits
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("kind", LABELS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [256, 4099, 70000])
+def test_a_constant_added_in_bulk(
+    harness: Harness, n: int, dtype: str, kind: str, smoothing: float
+) -> None:
+    """It moves no result out of its bounds, and no bit where differences are all that is used."""
+    need_dtype(harness, dtype)
+    r = rng(f"constant {n}")
+    x = (r.integers(-512, 513, (3, n)) / 64).astype(dtype)
+    t = narrow(LABELS[kind](r, *x.shape), dtype)
+    loss, options = "cross_entropy", {"label_smoothing": smoothing}
+    truth = bulk.evaluate(loss, x, t, dtype=dtype, wrt=("logits",), **options)
+    value, grad = call(harness, loss, x, t, options)
+    assert_true(truth, compare.bound(loss, options), value, {"logits": grad})
+    for shift in SHIFTS:
+        np.testing.assert_array_equal((x + shift) - shift, x)  # not a digit is lost
+        moved = call(harness, loss, x + shift, t, options)
+        assert_true(truth, compare.bound(loss, options), moved[0], {"logits": moved[1]})
+        if not takes_exponentials_of_logits(harness, dtype):
+            assert_bits(moved, (value, grad))
+
+
+def takes_exponentials_of_logits(harness: Harness, dtype: str) -> bool:
+    """Whether long rows are not counted from their maximum: see `xentropy.kernels.blocked`."""
+    kernels = xentropy.backend_of(harness.array(np.zeros(1, dtype))).kernels()
+    return "numpy" in kernels and dtype == "float32"
 
 
 # --- forward mode, second order, maps ---------------------------------------------------------
