@@ -11,15 +11,7 @@ import pytest
 
 import xentropy
 from tests.asserts import assert_close
-from tests.gradient_calls import (
-    LOGITS,
-    TARGETS,
-    WEIGHTS,
-    given,
-    gradients,
-    loss,
-    vag,
-)
+from tests.gradient_calls import LOGITS, TARGETS, WEIGHTS, given, gradients, loss, vag
 from xentropy.parity import compare
 from xentropy.testing import Harness
 

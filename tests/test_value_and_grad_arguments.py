@@ -10,15 +10,7 @@ import pytest
 
 import xentropy
 from tests.asserts import assert_close, assert_same
-from tests.gradient_calls import (
-    LABELS,
-    LOGITS,
-    TARGETS,
-    WEIGHTS,
-    given,
-    loss,
-    vag,
-)
+from tests.gradient_calls import LABELS, LOGITS, TARGETS, WEIGHTS, given, loss, vag
 from xentropy.testing import Harness
 
 

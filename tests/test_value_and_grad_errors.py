@@ -9,15 +9,7 @@ import numpy as np
 import pytest
 
 import xentropy
-from tests.gradient_calls import (
-    LABELS,
-    LOGITS,
-    TARGETS,
-    given,
-    loss,
-    message,
-    vag,
-)
+from tests.gradient_calls import LABELS, LOGITS, TARGETS, given, loss, message, vag
 from xentropy.dispatch import describe
 from xentropy.testing import Harness
 

@@ -10,16 +10,7 @@ import pytest
 
 import xentropy
 from tests.asserts import assert_close
-from tests.gradient_calls import (
-    LABELS,
-    LOGITS,
-    TARGETS,
-    given,
-    gradients,
-    loss,
-    message,
-    vag,
-)
+from tests.gradient_calls import LABELS, LOGITS, TARGETS, given, gradients, loss, message, vag
 from xentropy.dispatch import describe
 from xentropy.testing import Harness
 

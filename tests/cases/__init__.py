@@ -6,16 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import divergence, focal, half, normalization, probability, regression, sigmoid, softmax
-from .case import (
-    Array,
-    Case,
-    compute_dtype,
-    narrow,
-    need_dtype,
-    own_gradient,
-    rng,
-    single,
-)
+from .case import Array, Case, compute_dtype, narrow, need_dtype, own_gradient, rng, single
 
 __all__ = [
     "CASES",
