@@ -17,6 +17,7 @@ __all__ = [
     "BLOCKED",
     "FAULT",
     "PASSED",
+    "bench",
     "example",
     "parity",
     "save",
@@ -59,10 +60,18 @@ class Ran(NamedTuple):
     err: str
 
 
-def parity(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Ran:
-    status = run(["parity", *map(str, arguments)])
+def _run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Ran:
+    status = run([*map(str, arguments)])
     out, err = capsys.readouterr()
     return Ran(status, str(out), str(err))
+
+
+def parity(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Ran:
+    return _run(capsys, "parity", *arguments)
+
+
+def bench(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Ran:
+    return _run(capsys, "bench", *arguments)
 
 
 def save(folder: Path, **arrays: Any) -> dict[str, Path]:

@@ -13,6 +13,9 @@ import pytest
 
 from xentropy.testing import Harness, load_harness
 
+# So that a plain `assert` of theirs shows what it compared.
+pytest.register_assert_rewrite("tests.asserts")
+
 # What a run of `scripts/run_tests.py` is to do without, as if it were not installed.
 for module in os.environ.get("XENTROPY_TESTS_WITHOUT", "").split():
     sys.modules[module] = None  # type: ignore[assignment]

@@ -56,6 +56,8 @@ SOFTMAX: dict[str, Any] = {
     "where": SOME,
 }
 GRID = EACH[:, None] * np.ones(CLASSES)
+DENSE_WRT = ("logits", "labels")
+SOFTMAX_WRT = (*DENSE_WRT, "class_weight", "sample_weight")
 CALLS: dict[str, tuple[str, Array, Array | None, dict[str, Any], tuple[str, ...]]] = {
     "index": ("cross_entropy", LOGITS, INDEX, {}, ("logits",)),
     "index all options": (
@@ -65,27 +67,21 @@ CALLS: dict[str, tuple[str, Array, Array | None, dict[str, Any], tuple[str, ...]
         SOFTMAX | {"class_mask": np.array([True, False, True, True]), "ignore_index": 3},
         ("logits", "class_weight", "sample_weight"),
     ),
-    "dense": ("cross_entropy", LOGITS, SHARES, {}, ("logits", "labels")),
-    "dense all options": (
-        "softmax_cross_entropy",
-        LOGITS,
-        SHARES,
-        SOFTMAX,
-        ("logits", "labels", "class_weight", "sample_weight"),
-    ),
+    "dense": ("cross_entropy", LOGITS, SHARES, {}, DENSE_WRT),
+    "dense all options": ("softmax_cross_entropy", LOGITS, SHARES, SOFTMAX, SOFTMAX_WRT),
     "dense on axis 0": (
         "softmax_cross_entropy",
         LOGITS,
         SHARES,
         {"class_weight": EACH, "axis": 0, "sample_weight": WEIGHTS},
-        ("logits", "labels", "class_weight", "sample_weight"),
+        SOFTMAX_WRT,
     ),
     "broadcast": (
         "softmax_cross_entropy",
         LOGITS,
         SHARES[:1],
         {"class_weight": np.array(1.5), "sample_weight": np.array([2.0])},
-        ("logits", "labels", "class_weight", "sample_weight"),
+        SOFTMAX_WRT,
     ),
     "sigmoid": (
         "sigmoid_cross_entropy",
@@ -101,7 +97,7 @@ CALLS: dict[str, tuple[str, Array, Array | None, dict[str, Any], tuple[str, ...]
         {"pos_weight": 3.0},
         ("logits", "pos_weight"),
     ),
-    "sigmoid hard": ("sigmoid_cross_entropy", LOGITS, BITS, {}, ("logits", "labels")),
+    "sigmoid hard": ("sigmoid_cross_entropy", LOGITS, BITS, {}, DENSE_WRT),
     "binary": (
         "binary_cross_entropy",
         PROBS,
@@ -130,13 +126,7 @@ CALLS: dict[str, tuple[str, Array, Array | None, dict[str, Any], tuple[str, ...]
         {"alpha": 0.25, "gamma": 1.5, "label_smoothing": 0.25},
         ("logits", "labels", "alpha"),
     ),
-    "sigmoid focal hard": (
-        "sigmoid_focal_cross_entropy",
-        LOGITS,
-        BITS,
-        {},
-        ("logits", "labels"),
-    ),
+    "sigmoid focal hard": ("sigmoid_focal_cross_entropy", LOGITS, BITS, {}, DENSE_WRT),
     "softmax focal": (
         "softmax_focal_cross_entropy",
         LOGITS,
@@ -145,15 +135,9 @@ CALLS: dict[str, tuple[str, Array, Array | None, dict[str, Any], tuple[str, ...]
         ("logits", "labels", "alpha", "sample_weight"),
     ),
     "softmax focal index": ("softmax_focal_cross_entropy", LOGITS, INDEX, {}, ("logits",)),
-    "poly": (
-        "poly_cross_entropy",
-        LOGITS,
-        SHARES,
-        SOFTMAX | {"epsilon": -0.75},
-        ("logits", "labels", "class_weight", "sample_weight"),
-    ),
+    "poly": ("poly_cross_entropy", LOGITS, SHARES, SOFTMAX | {"epsilon": -0.75}, SOFTMAX_WRT),
     "poly index": ("poly_cross_entropy", LOGITS, INDEX, {"epsilon": 2.0}, ("logits",)),
-    "kl": ("kl_divergence", LOGITS, SHARES, {"temperature": 2.5}, ("logits", "labels")),
+    "kl": ("kl_divergence", LOGITS, SHARES, {"temperature": 2.5}, DENSE_WRT),
     "squared": ("squared_error", LOGITS, PROBS, {}, ("predictions", "targets")),
     "mean squared": (
         "mean_squared_error",

@@ -34,7 +34,7 @@ needs_bits = pytest.mark.skipif(
 )
 
 
-def check_bulk(loss: str, x: Array, t: Any, dtype: str, options: Mapping[str, Any]) -> None:
+def assert_bulk(loss: str, x: Array, t: Any, dtype: str, options: Mapping[str, Any]) -> None:
     first = "predictions" if loss in ("squared_error", "absolute_error", "huber") else "logits"
     few = bulk.evaluate(loss, x, t, dtype=dtype, wrt=(first,), **options)
     true = evaluate(loss, x, t, dtype=dtype, wrt=(first,), **options)
@@ -62,11 +62,11 @@ def check_bulk(loss: str, x: Array, t: Any, dtype: str, options: Mapping[str, An
 def test_bulk_agrees_with_mpmath(name: str, dtype: str) -> None:
     loss, x, t, options, _ = CALLS[name]
     for spread in (1, 100, 1e4):
-        check_bulk(loss, (x * spread).astype(dtype), t, dtype, options)
+        assert_bulk(loss, (x * spread).astype(dtype), t, dtype, options)
     far = np.where(BITS, x - 640, x / 1024)  # x - max is not exact, even in longdouble
-    check_bulk(loss, far.astype(dtype), t, dtype, options)
+    assert_bulk(loss, far.astype(dtype), t, dtype, options)
     if t is not INDEX:
-        check_bulk(loss, x.astype(dtype), BITS, dtype, options)
+        assert_bulk(loss, x.astype(dtype), BITS, dtype, options)
 
 
 @needs_bits
@@ -75,7 +75,7 @@ def test_bulk_agrees_at_extremes(
     case: tuple[str, list[float], Any, dict[str, Any], float, list[float]],
 ) -> None:
     loss, x, t, options, _, _ = case
-    check_bulk(loss, np.asarray(x), np.asarray(t), "float64", options)
+    assert_bulk(loss, np.asarray(x), np.asarray(t), "float64", options)
 
 
 @needs_bits
@@ -85,10 +85,10 @@ def test_bulk_agrees_where_the_class_axis_and_masks_vary() -> None:
     mask = np.arange(20).reshape(1, 4, 5) % 7 != 3
     for axis, labels in ((1, t), (-2, t), (1, np.array(0.25)), (0, rng.integers(0, 3, (4, 5)))):
         options = {"axis": axis, "class_mask": mask, "ignore_index": 2}
-        check_bulk("cross_entropy", x, labels, "float64", options)
+        assert_bulk("cross_entropy", x, labels, "float64", options)
     for k in (-254, 2**70):
-        check_bulk("cross_entropy", x, t, "float64", {"axis": 1, "ignore_index": k})
-    check_bulk("huber", x.astype(ml_dtypes.bfloat16), np.array(0.5), "bfloat16", {"delta": 0.1})
+        assert_bulk("cross_entropy", x, t, "float64", {"axis": 1, "ignore_index": k})
+    assert_bulk("huber", x.astype(ml_dtypes.bfloat16), np.array(0.5), "bfloat16", {"delta": 0.1})
 
 
 @needs_bits

@@ -18,21 +18,13 @@ from xentropy.parity.cases import LOSSES
 from xentropy.parity.report import data, page
 
 LOGITS, LABELS = ("--logits", "logits.npy"), ("--labels", "labels.npy")
+OPTION = (*LOGITS, "--loss", "logsumexp", "--option")
 HOLDS = "not bool, integers or float16 to float64"
 SHAPES = "indices are integers of shape (2,), distributions have shape (2, 3)"
 MESSAGES = {
-    "missing": (
-        ("--logits", "gone.npy"),
-        "--logits: no such file: gone.npy",
-    ),
-    "directory": (
-        ("--logits", "."),
-        "--logits: not a file: .",
-    ),
-    "no npy": (
-        ("--logits", "text.npy"),
-        "--logits: text.npy is not an .npy file",
-    ),
+    "missing": (("--logits", "gone.npy"), "--logits: no such file: gone.npy"),
+    "directory": (("--logits", "."), "--logits: not a file: ."),
+    "no npy": (("--logits", "text.npy"), "--logits: text.npy is not an .npy file"),
     "objects": (
         ("--logits", "objects.npy"),
         "--logits: objects.npy cannot be read: it holds Python objects",
@@ -49,10 +41,7 @@ MESSAGES = {
         ("--logits", "brain.npy"),
         f"--logits: brain.npy holds void16, {HOLDS}",
     ),
-    "no labels": (
-        LOGITS,
-        "--labels: softmax_cross_entropy needs them",
-    ),
+    "no labels": (LOGITS, "--labels: softmax_cross_entropy needs them"),
     "labels too many": (
         (*LOGITS, *LABELS, "--loss", "logsumexp"),
         "--labels: logsumexp takes none",
@@ -94,34 +83,22 @@ MESSAGES = {
         (*LOGITS, "--loss", "xent"),
         f"--loss: no loss is called 'xent'; there are {', '.join(LOSSES)}",
     ),
-    "no loss": (
-        ("--loss", " ,"),
-        "--loss: nothing is named",
-    ),
+    "no loss": (("--loss", " ,"), "--loss: nothing is named"),
     "option": (
-        (*LOGITS, "--loss", "logsumexp", "--option", "gamma=2"),
+        (*OPTION, "gamma=2"),
         "--option: logsumexp has no option 'gamma'; it has axis, where, keepdims",
     ),
-    "option form": (
-        (*LOGITS, "--loss", "logsumexp", "--option", "axis"),
-        "--option: 'axis' is not NAME=VALUE",
-    ),
+    "option form": ((*OPTION, "axis"), "--option: 'axis' is not NAME=VALUE"),
     "option value": (
-        (*LOGITS, "--loss", "logsumexp", "--option", "axis=first"),
+        (*OPTION, "axis=first"),
         "--option axis: 'first' is not a number, true, false, none or @FILE.npy",
     ),
     "option expression": (
-        (*LOGITS, "--loss", "logsumexp", "--option", "axis={[]: 1}"),
+        (*OPTION, "axis={[]: 1}"),
         "--option axis: '{[]: 1}' is not a number, true, false, none or @FILE.npy",
     ),
-    "option truth": (
-        (*LOGITS, "--loss", "logsumexp", "--option", "keepdims=2"),
-        "--option keepdims: neither true nor false",
-    ),
-    "option file": (
-        (*LOGITS, "--loss", "logsumexp", "--option", "where=@gone.npy"),
-        "--option where: no such file: gone.npy",
-    ),
+    "option truth": ((*OPTION, "keepdims=2"), "--option keepdims: neither true nor false"),
+    "option file": ((*OPTION, "where=@gone.npy"), "--option where: no such file: gone.npy"),
     "option reduction": (
         (*LOGITS, *LABELS, "--option", "reduction=@labels.npy"),
         "--option reduction: '@labels.npy' is none of none, sum, mean",
@@ -130,10 +107,7 @@ MESSAGES = {
         (*LOGITS, "--labels", "logits.npy", "--loss", "weighted_sigmoid_cross_entropy"),
         "weighted_sigmoid_cross_entropy needs --option pos_weight=NUMBER or pos_weight=@FILE.npy",
     ),
-    "option alone": (
-        ("--option", "gamma=2"),
-        "--option needs --logits",
-    ),
+    "option alone": (("--option", "gamma=2"), "--option needs --logits"),
     "backend": (
         ("--backends", "caffe"),
         f"--backends: no backend is called 'caffe'; there are {', '.join(frameworks.KNOWN)}",
@@ -162,10 +136,7 @@ MESSAGES = {
         ("--html", "text.npy/page.html"),
         "--html: text.npy/page.html cannot be written: there is no directory text.npy",
     ),
-    "a folder": (
-        ("--html", "."),
-        "--html: . cannot be written: it is a directory",
-    ),
+    "a folder": (("--html", "."), "--html: . cannot be written: it is a directory"),
 }
 
 
@@ -174,21 +145,23 @@ def files(tmp_path: Path) -> dict[str, Path]:
     return example(tmp_path)
 
 
+@pytest.fixture
+def folder(files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the files, in which the command is run."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.mark.parametrize("name", MESSAGES)
 def test_bad_input_gets_one_line(
-    name: str,
-    files: dict[str, Path],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     Path("text.npy").write_text("1 2 3", encoding="utf-8")
     np.save("objects.npy", np.array([None]))
-    save(tmp_path, strings=["a", "b"], complex=[1j, 2, 3], column=[[2], [1]], floats=[2.0, 1.0])
-    save(tmp_path, empty=np.zeros((0, 3), np.float32), none=np.zeros(0, int))
-    save(tmp_path, brain=np.zeros((2, 3), ml_dtypes.bfloat16))
-    save(tmp_path, classless=np.zeros((2, 0)), nothing=np.zeros(0))
+    save(folder, strings=["a", "b"], complex=[1j, 2, 3], column=[[2], [1]], floats=[2.0, 1.0])
+    save(folder, empty=np.zeros((0, 3), np.float32), none=np.zeros(0, int))
+    save(folder, brain=np.zeros((2, 3), ml_dtypes.bfloat16))
+    save(folder, classless=np.zeros((2, 0)), nothing=np.zeros(0))
     arguments, line = MESSAGES[name]
     assert parity(capsys, *arguments) == (BAD_INPUT, "", f"xentropy: {line}\n")
 
@@ -263,47 +236,30 @@ def no_fit(*arguments: Any, loss: str = "sparse_softmax_cross_entropy", **option
     return "; ".join([rule.removesuffix("."), *came])
 
 
-@pytest.mark.parametrize(
-    ("logits", "labels", "options"),
-    [
-        ("logits.npy", "three.npy", {"loss": "cross_entropy"}),
-        ("logits.npy", "wrong.npy", {}),
-        ("logits.npy", "labels.npy", {"label_smoothing": 2}),
-        ("logits.npy", "labels.npy", {"axis": None, "loss": "cross_entropy"}),
-        ("logits.npy", "labels.npy", {"z_loss": float("nan")}),
-        ("logits.npy", "labels.npy", {"loss": "huber"}),
-        ("whole.npy", "labels.npy", {}),
-        ("truths.npy", "labels.npy", {}),
-        ("number.npy", "number.npy", {"loss": "softmax_cross_entropy"}),
-        ("classless.npy", "labels.npy", {}),
-        ("block.npy", "labels.npy", {"loss": "cross_entropy"}),
-    ],
-    ids=[
-        "shape",
-        "range",
-        "option",
-        "axis",
-        "nan",
-        "rank",
-        "integer logits",
-        "bool logits",
-        "0-d logits",
-        "no class",
-        "3-d logits",
-    ],
-)
+CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    # logits, labels and options that do not fit
+    "shape": ("logits", "three", {"loss": "cross_entropy"}),
+    "range": ("logits", "wrong", {}),
+    "option": ("logits", "labels", {"label_smoothing": 2}),
+    "axis": ("logits", "labels", {"axis": None, "loss": "cross_entropy"}),
+    "nan": ("logits", "labels", {"z_loss": float("nan")}),
+    "rank": ("logits", "labels", {"loss": "huber"}),
+    "integer logits": ("whole", "labels", {}),
+    "bool logits": ("truths", "labels", {}),
+    "0-d logits": ("number", "number", {"loss": "softmax_cross_entropy"}),
+    "no class": ("classless", "labels", {}),
+    "3-d logits": ("block", "labels", {"loss": "cross_entropy"}),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
 def test_what_does_not_fit_is_said_in_the_words_of_the_library(
-    logits: str,
-    labels: str,
-    options: dict[str, Any],
-    files: dict[str, Path],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    call: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    save(tmp_path, whole=np.eye(2, 3, dtype=int), truths=np.eye(2, 3, dtype=bool), number=0.5)
-    save(tmp_path, classless=np.zeros((2, 0)), block=np.zeros((2, 2, 3)))
+    save(folder, whole=np.eye(2, 3, dtype=int), truths=np.eye(2, 3, dtype=bool), number=0.5)
+    save(folder, classless=np.zeros((2, 0)), block=np.zeros((2, 2, 3)))
+    first, second, options = CALLS[call]
+    logits, labels = f"{first}.npy", f"{second}.npy"
     line = no_fit(np.load(logits), np.load(labels), **options)
     flags = ["--loss", options["loss"]] if "loss" in options else []
     for name, value in options.items():

@@ -36,7 +36,7 @@ FORMS: dict[str, Callable[[Harness, Array], Any]] = {
 forms = pytest.mark.parametrize("form", FORMS)
 
 
-def agree(harness: Harness, losses: Any, expected: Any) -> None:
+def assert_digits(harness: Harness, losses: Any, expected: Any) -> None:
     """Compare to the digits given."""
     assert harness.owns(losses)
     got, want = harness.numpy(losses), np.asarray(expected)
@@ -67,10 +67,10 @@ def weighted(p: Array, y: Array, q: Any = 1.0) -> Array:
 def test_sigmoid(harness: Harness, form: str) -> None:
     labels = FORMS[form](harness, LABELS)
     losses = xentropy.sigmoid_cross_entropy(harness.array(LOGITS), labels)
-    agree(harness, losses, SIGMOID)
-    agree(harness, losses, weighted(sigmoid(LOGITS), LABELS))
+    assert_digits(harness, losses, SIGMOID)
+    assert_digits(harness, losses, weighted(sigmoid(LOGITS), LABELS))
     probs = harness.array(sigmoid(LOGITS))
-    agree(harness, xentropy.binary_cross_entropy(probs, labels), SIGMOID)
+    assert_digits(harness, xentropy.binary_cross_entropy(probs, labels), SIGMOID)
 
 
 @forms
@@ -81,8 +81,9 @@ def test_weighted_sigmoid(harness: Harness, q: Any, form: str) -> None:
     expected = weighted(sigmoid(LOGITS), LABELS, np.asarray(q))
     for given in (q, FORMS[form](harness, np.asarray(q))):
         losses = xentropy.weighted_sigmoid_cross_entropy(logits, labels, given)
-        agree(harness, losses, expected)
-        agree(harness, xentropy.sigmoid_cross_entropy(logits, labels, pos_weight=given), expected)
+        assert_digits(harness, losses, expected)
+        losses = xentropy.sigmoid_cross_entropy(logits, labels, pos_weight=given)
+        assert_digits(harness, losses, expected)
 
 
 @forms
@@ -92,11 +93,11 @@ def test_softmax(harness: Harness, name: str, form: str) -> None:
     loss: Any = getattr(xentropy, name)
     labels = FORMS[form](harness, LABELS)
     expected = -np.sum(LABELS * np.log(softmax(LOGITS)), axis=1)
-    agree(harness, loss(harness.array(LOGITS), labels), expected)
+    assert_digits(harness, loss(harness.array(LOGITS), labels), expected)
     total = loss(harness.array(LOGITS), labels, reduction="sum")
-    agree(harness, total, np.sum(expected))
+    assert_digits(harness, total, np.sum(expected))
     probs = harness.array(softmax(LOGITS))
-    agree(harness, xentropy.categorical_cross_entropy(probs, labels), expected)
+    assert_digits(harness, xentropy.categorical_cross_entropy(probs, labels), expected)
 
 
 @forms
@@ -107,11 +108,11 @@ def test_sparse_softmax(harness: Harness, name: str, form: str) -> None:
     logits, one_hot = harness.array(x), np.eye(3)[index]
     dense = harness.numpy(xentropy.softmax_cross_entropy(logits, FORMS[form](harness, one_hot)))
     sparse = loss(logits, FORMS[form](harness, index))
-    agree(harness, sparse, dense)
-    agree(harness, sparse, -np.log(softmax(x)[[0, 1], index]))
+    assert_digits(harness, sparse, dense)
+    assert_digits(harness, sparse, -np.log(softmax(x)[[0, 1], index]))
     probs = harness.array(softmax(x))
     losses = xentropy.sparse_categorical_cross_entropy(probs, FORMS[form](harness, index))
-    agree(harness, losses, dense)
+    assert_digits(harness, losses, dense)
 
 
 @forms
@@ -119,8 +120,8 @@ def test_mean_squared_error(harness: Harness, form: str) -> None:
     """In its three spellings: the mean of a power, of a square, and the library's own."""
     logits, targets = harness.array(LOGITS), FORMS[form](harness, LABELS)
     for expected in (np.mean(np.power(LOGITS - LABELS, 2)), np.mean(np.square(LOGITS - LABELS))):
-        agree(harness, xentropy.mean_squared_error(logits, targets), expected)
-        agree(harness, xentropy.squared_error(logits, targets, reduction="mean"), expected)
+        assert_digits(harness, xentropy.mean_squared_error(logits, targets), expected)
+        assert_digits(harness, xentropy.squared_error(logits, targets, reduction="mean"), expected)
 
 
 E = LOGITS - LABELS
@@ -147,7 +148,7 @@ def test_errors(harness: Harness, name: str, form: str) -> None:
     predictions, targets = harness.array(LOGITS), FORMS[form](harness, LABELS)
     losses = getattr(xentropy, loss)(predictions, targets, **options)
     # Where both are equal the loss is 0, which has no digits.
-    agree(harness, losses + 1, expected + 1)
+    assert_digits(harness, losses + 1, expected + 1)
 
 
 def test_two_classes_are_a_sigmoid(harness: Harness) -> None:
@@ -156,14 +157,14 @@ def test_two_classes_are_a_sigmoid(harness: Harness) -> None:
     y = rng("two labels").integers(0, 2, 20)
     pairs = harness.array(np.stack([np.zeros(20), x], axis=1))
     expected = harness.numpy(xentropy.sigmoid_cross_entropy(harness.array(x), y))
-    agree(harness, xentropy.sparse_softmax_cross_entropy(pairs, y), expected)
+    assert_digits(harness, xentropy.sparse_softmax_cross_entropy(pairs, y), expected)
     one_hot = np.eye(2)[y]
-    agree(harness, xentropy.softmax_cross_entropy(pairs, one_hot), expected)
+    assert_digits(harness, xentropy.softmax_cross_entropy(pairs, one_hot), expected)
 
 
 def test_a_wrong_digit_is_seen(harness: Harness) -> None:
     """The comparison itself: two units in the last digit given are too many."""
     good = np.array([1.23456789, 2.0])
-    agree(harness, harness.array(good), good)
+    assert_digits(harness, harness.array(good), good)
     with pytest.raises(AssertionError):
-        agree(harness, harness.array(good + [2e-8, 0]), good)
+        assert_digits(harness, harness.array(good + [2e-8, 0]), good)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import xentropy
-from tests.cases import Array, check, rng
+from tests.asserts import assert_within
+from tests.cases import Array, rng
 from xentropy.kernels import calls, threads
 from xentropy.parity import compare
 from xentropy.testing import Harness
@@ -81,8 +82,8 @@ def test_rows_of_any_length(harness: Harness, n: int, dtype: str) -> None:
     labels[1], labels[2], labels[3] = n - 1, 0, n // 2
     value, grad = both(harness, x, labels)
     want, slope = truth(x, labels)
-    check(value, want, np.abs(want), compare.VALUE)
-    check(grad, slope, np.abs(slope), compare.GRADIENT)
+    assert_within(value, want, np.abs(want), compare.VALUE)
+    assert_within(grad, slope, np.abs(slope), compare.GRADIENT)
 
 
 @pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf], ids=["nan", "-nan", "inf"])
@@ -110,9 +111,9 @@ def test_units_that_hold_nothing(harness: Harness, kept: slice, options: dict[st
     x[:, ~mask] = -np.inf
     plain = both(harness, x, labels) if not options else masked
     for value, grad in (masked, plain):
-        check(value, want[0].astype(np.float64), np.abs(want[0]), compare.VALUE)
+        assert_within(value, want[0].astype(np.float64), np.abs(want[0]), compare.VALUE)
         size = np.abs(want[1]).max(1, keepdims=True) + np.zeros_like(want[1])
-        check(grad[:, kept], want[1].astype(np.float64), size, compare.GRADIENT)
+        assert_within(grad[:, kept], want[1].astype(np.float64), size, compare.GRADIENT)
         assert not grad[:, ~mask].any()
     x[1] = -np.inf
     assert np.isnan(both(harness, x, labels)[0]).tolist() == [False, True, False]
@@ -126,8 +127,8 @@ def test_rows_that_are_left_out(harness: Harness, left_out: list[int]) -> None:
     x[left_out], labels[left_out] = np.nan, -100
     want[left_out], slope[left_out] = 0, 0
     value, grad = both(harness, x, labels, ignore_index=-100)
-    check(value, want, np.abs(want), compare.VALUE)
-    check(grad, slope, np.abs(slope), compare.GRADIENT)
+    assert_within(value, want, np.abs(want), compare.VALUE)
+    assert_within(grad, slope, np.abs(slope), compare.GRADIENT)
 
 
 @pytest.mark.parametrize("layout", ["transposed", "strided", "reversed", "read-only"])
@@ -239,7 +240,7 @@ def test_a_cotangent_that_was_not_expected(harness: Harness) -> None:
         (grad,) = harness.gradient(double, (harness.array(x),), (0,))
     except NotImplementedError:
         pytest.skip("no automatic differentiation: nothing follows the loss")
-    check(harness.numpy(grad), slope * 2 / 5, np.abs(slope), compare.GRADIENT)
+    assert_within(harness.numpy(grad), slope * 2 / 5, np.abs(slope), compare.GRADIENT)
 
 
 def test_it_is_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import xentropy
-from tests.cases import Array, check, own_gradient, rng, single
+from tests.asserts import assert_true, assert_within
+from tests.cases import Array, own_gradient, rng, single
 from xentropy.parity import compare, oracle
 from xentropy.testing import Harness
 
@@ -31,13 +32,12 @@ def first(loss: str) -> str:
     return "probs" if "categorical" in loss else "logits"
 
 
-def check_loss(loss: str, value: Array, grad: Array, labels: Array, **options: Any) -> None:
+def assert_loss(loss: str, value: Array, grad: Array, labels: Array, **options: Any) -> None:
     """Compare with the truth, which is NaN for wrong labels."""
     name = first(loss)
     truth = oracle.evaluate(loss, X, labels, dtype="float32", wrt=(name,), **options)
     bound = compare.bound(loss, options)
-    check(value, truth.value, truth.value_scale, bound.value)
-    check(grad, truth.grads[name], truth.grad_scales[name], bound.gradient)
+    assert_true(truth, bound, value, {name: grad})
 
 
 def run(harness: Harness, loss: str, labels: Array, **options: Any) -> tuple[Array, Array]:
@@ -54,7 +54,7 @@ def run(harness: Harness, loss: str, labels: Array, **options: Any) -> tuple[Arr
 def test_every_width(harness: Harness, loss: str, dtype: str) -> None:
     labels = GOOD.astype(dtype)
     value, grad = run(harness, loss, labels)
-    check_loss(loss, value, grad, labels)
+    assert_loss(loss, value, grad, labels)
     weak = getattr(xentropy, loss)(harness.array(X), labels)
     np.testing.assert_array_equal(harness.numpy(weak), value)
 
@@ -72,7 +72,7 @@ def test_labels_beyond_the_width_of_others(harness: Harness) -> None:
     value = xentropy.sparse_softmax_cross_entropy(harness.array(x), harness.array(short))
     truth = oracle.evaluate("cross_entropy", x, short, dtype="float32")
     bound = compare.bound("sparse_softmax_cross_entropy", {})
-    check(harness.numpy(value), truth.value, truth.value_scale, bound.value)
+    assert_within(harness.numpy(value), truth.value, truth.value_scale, bound.value)
 
 
 # --- ignore_index -----------------------------------------------------------------------------
@@ -100,7 +100,7 @@ def test_ignore_index(harness: Harness, case: tuple[str, int, list[int], list[bo
     dtype, k, given, out = case
     labels = np.array(given, dtype)
     value, grad = run(harness, "sparse_softmax_cross_entropy", labels, ignore_index=k)
-    check_loss("sparse_softmax_cross_entropy", value, grad, labels, ignore_index=k)
+    assert_loss("sparse_softmax_cross_entropy", value, grad, labels, ignore_index=k)
     np.testing.assert_array_equal(value == 0, out)
     np.testing.assert_array_equal(np.all(grad == 0, axis=1), out)
 
@@ -253,7 +253,7 @@ def test_in_every_mode_a_wrong_label_is_nan_or_refused(
     with refused(mode):
         value = harness.numpy(f(*given.values()))
         grads = own_gradient(harness, f, given, ("x",))
-        check_loss(loss, value, grads["x"], labels, **options)
+        assert_loss(loss, value, grads["x"], labels, **options)
         np.testing.assert_array_equal(np.isnan(value), [False, True, False, True])
 
 
@@ -267,7 +267,7 @@ def test_under_every_map_a_wrong_label_is_nan(harness: Harness, transform: str, 
     def mapped() -> None:
         grad = xentropy.value_and_grad(f)
         value, gradient = harness.transforms["vmap"](lambda y, k: grad(y, k))(x, t)
-        check_loss(loss, harness.numpy(value), harness.numpy(gradient), labels)
+        assert_loss(loss, harness.numpy(value), harness.numpy(gradient), labels)
 
     def pushed() -> None:
         with pytest.raises(xentropy.LabelError):
@@ -306,7 +306,7 @@ def test_wrong_labels_that_are_left_out(harness: Harness, mode: str, out: str) -
     for wrong in (-7, C, 10**9):
         labels = np.where(OUT, -7 if numbers else wrong, GOOD)
         value = harness.numpy(f(harness.array(X), harness.array(labels), *arrays.values()))
-        check(value, np.where(OUT, 0, truth.value), truth.value_scale, bound.value)
+        assert_within(value, np.where(OUT, 0, truth.value), truth.value_scale, bound.value)
 
 
 @pytest.mark.parametrize("wrong", [-7, C])
@@ -329,7 +329,9 @@ def test_the_gradient_by_the_weight_of_examples_left_out(harness: Harness, wrong
     )
     bound = compare.bound("sparse_softmax_cross_entropy", {})
     for name, got in zip(names, (by_x, by_weight), strict=True):
-        check(harness.numpy(got), truth.grads[name], truth.grad_scales[name], bound.gradient)
+        assert_within(
+            harness.numpy(got), truth.grads[name], truth.grad_scales[name], bound.gradient
+        )
     assert truth.grads["sample_weight"][0] > 0
     assert np.all(harness.numpy(by_weight)[[1, 3]] == 0)
     assert np.all(harness.numpy(by_x)[[0, 1, 3]] == 0)
@@ -344,4 +346,4 @@ def test_a_clamped_label_would_be_seen() -> None:
     value, grad = (np.asarray(v, np.float32) for v in (truth.value, truth.grads["logits"]))
     for fault in (value, np.where(labels == C, 0, value)):
         with pytest.raises(AssertionError, match="ulp, at most"):
-            check_loss("cross_entropy", np.asarray(fault, np.float32), grad, labels)
+            assert_loss("cross_entropy", np.asarray(fault, np.float32), grad, labels)

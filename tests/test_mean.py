@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import xentropy
+from tests.asserts import assert_close
 from xentropy import Mean
 from xentropy.testing import Harness
 
@@ -45,14 +46,6 @@ loss = functools.partial(
 )
 
 
-def close(harness: Harness, got: Any, want: Any, ulp: int) -> None:
-    """Compare two results of the library that differ by roundings in the order of a sum."""
-    got, want = harness.numpy(got), harness.numpy(want)
-    assert got.dtype == want.dtype
-    assert got.shape == want.shape
-    assert np.all(np.abs(got - want) <= ulp * np.spacing(np.abs(want).max(initial=1.0)))
-
-
 @pytest.mark.parametrize("sizes", SPLITS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_split_has_the_value_of_the_batch(
@@ -63,7 +56,7 @@ def test_every_split_has_the_value_of_the_batch(
     for added in (total(means), functools.reduce(operator.add, means)):
         assert isinstance(added, Mean)
         assert harness.owns(added.value())
-        close(harness, added.value(), whole, 2)
+        assert_close(harness, added.value(), whole, 2)
 
 
 @pytest.mark.parametrize("sizes", SPLITS)
@@ -73,9 +66,9 @@ def test_parts_are_added_up_by_the_class_too(harness: Harness, sizes: tuple[int,
     for given in (means, tuple(means), iter(means)):
         added = Mean.sum(given)
         assert type(added) is type(want)
-        close(harness, added.total, want.total, 0)
-        close(harness, added.weight, want.weight, 0)
-        close(harness, added.value(), want.value(), 0)
+        assert_close(harness, added.total, want.total, 0)
+        assert_close(harness, added.weight, want.weight, 0)
+        assert_close(harness, added.value(), want.value(), 0)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -103,9 +96,9 @@ def test_fields_are_scalars_in_the_widest_float_and_the_value_has_the_result_dty
 def test_the_fields_are_the_sum_and_the_sum_of_the_weights(harness: Harness) -> None:
     part = parts(harness, (N,), "float64")[0]
     mean = loss(**part, reduction="partial")
-    close(harness, mean.total, loss(**part, reduction="sum"), 2)
+    assert_close(harness, mean.total, loss(**part, reduction="sum"), 2)
     weights, labels = batch("float64")["sample_weight"], batch()["labels"]
-    close(harness, mean.weight, harness.array(np.asarray(np.sum(weights[labels >= 0]))), 4)
+    assert_close(harness, mean.weight, harness.array(np.asarray(np.sum(weights[labels >= 0]))), 4)
 
 
 def test_class_weights_and_masks_enter_the_weight(harness: Harness) -> None:
@@ -168,9 +161,9 @@ def test_in_every_mode(harness: Harness, mode: str, dtype: str) -> None:
         assert got.dtype == exact.dtype
         assert abs(got - exact) <= 4 * np.spacing(exact.astype(dtype))
     # It is still what it was: it adds up with others and knows the dtype of its value.
-    close(harness, (mean + want).value(), want.value(), 4)
-    close(harness, value, want.value(), 4)
-    close(harness, perplexity, want.perplexity(), 8)
+    assert_close(harness, (mean + want).value(), want.value(), 4)
+    assert_close(harness, value, want.value(), 4)
+    assert_close(harness, perplexity, want.perplexity(), 8)
 
 
 def test_mapped_over_micro_batches(harness: Harness) -> None:
@@ -186,10 +179,10 @@ def test_mapped_over_micro_batches(harness: Harness) -> None:
     assert isinstance(mapped, Mean)
     assert harness.numpy(mapped.total).shape == (3,)
     whole = loss(**parts(harness, (N,))[0], reduction="mean")
-    close(harness, mapped.sum().value(), whole, 1)
+    assert_close(harness, mapped.sum().value(), whole, 1)
     each = [loss(**p, reduction="mean") for p in parts(harness, (4, 4, 4))]
     for got, want in zip(harness.numpy(mapped.value()), each, strict=True):
-        close(harness, harness.array(got), want, 1)
+        assert_close(harness, harness.array(got), want, 1)
     values = vmap(lambda *arrays: part(*arrays).value())(*given)
     assert harness.numpy(values).dtype == np.float32
 
@@ -208,7 +201,7 @@ def test_it_can_be_sent_to_another_process(harness: Harness) -> None:
     mean = loss(**parts(harness, (N,))[0], reduction="partial")
     for again in (pickle.loads(pickle.dumps(mean)), copy.deepcopy(mean)):
         assert type(again) is type(mean)
-        close(harness, again.value(), mean.value(), 0)
+        assert_close(harness, again.value(), mean.value(), 0)
 
 
 @pytest.mark.parametrize("other", [1, 2.0, None, (1.0, 2.0), "a"], ids=repr)
@@ -253,7 +246,7 @@ def test_a_denominator_divides_the_sum(harness: Harness, kind: str) -> None:
     got = loss(**part, reduction="mean", denominator=DENOMINATORS[kind](harness))
     mean = loss(**part, reduction="partial")
     assert harness.numpy(got).dtype == np.float32
-    close(harness, got, type(mean)(mean.total, 0.0 * mean.weight + 16.0).value(), 1)
+    assert_close(harness, got, type(mean)(mean.total, 0.0 * mean.weight + 16.0).value(), 1)
 
 
 def test_a_denominator_of_0(harness: Harness) -> None:
@@ -275,10 +268,10 @@ def test_gradients_of_micro_batches_are_those_of_the_batch(
     denominator = total(loss(**part, reduction="partial") for part in split).weight
     pieces = [grad(**part, reduction="mean", denominator=denominator) for part in split]
     got = np.concatenate([harness.numpy(piece) for _, piece in pieces])
-    close(harness, harness.array(got), want, 1)
+    assert_close(harness, harness.array(got), want, 1)
     totals = [xentropy.value_and_grad(loss)(**part, reduction="partial")[1] for part in split]
     got = np.concatenate([harness.numpy(g) for g in totals]) / harness.numpy(denominator)
-    close(harness, harness.array(got.astype(np.float32)), want, 1)
+    assert_close(harness, harness.array(got.astype(np.float32)), want, 1)
 
 
 def test_the_denominator_is_differentiated(harness: Harness) -> None:

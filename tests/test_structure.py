@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from xentropy.testing import Harness
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "src" / "xentropy"
+TESTS = ROOT / "tests"
 ROOMS = sorted(path.parent for path in (ROOT / "backends").glob("xentropy_backends/*/adapter.py"))
 
 
@@ -232,3 +234,51 @@ def test_every_method_of_a_backend_is_documented() -> None:
     public = {k: v for k, v in vars(Backend).items() if inspect.isfunction(v) and k[0] != "_"}
     assert set(public) == {name for name in BACKEND if not name.startswith("_")}
     assert all(inspect.getdoc(method) for method in public.values())
+
+
+# --- the tests ----------------------------------------------------------------------------------
+
+ASSERTS = re.compile(r"pytest\.(raises|warns)|(.+\.)?assert_\w+")
+
+
+def asserts(function: ast.FunctionDef) -> bool:
+    """Whether an ``assert``, ``pytest.raises`` or call of an ``assert_...`` stands in the body."""
+    return any(
+        isinstance(node, ast.Assert)
+        or (isinstance(node, ast.Call) and ASSERTS.fullmatch(ast.unparse(node.func)) is not None)
+        for node in ast.walk(function)
+    )
+
+
+def silent(source: str) -> list[str]:
+    """The tests, and the helpers that a test asserts by, in whose body nothing is asserted."""
+    return [
+        node.name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef)
+        and node.name.startswith(("test_", "assert_"))
+        and not asserts(node)
+    ]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS))
+)
+def test_every_test_asserts_in_its_body(path: Path) -> None:
+    assert silent(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("assert f(x)", False),
+        ("with pytest.raises(ValueError):\n        f(x)", False),
+        ("for x in xs:\n        asserts.assert_close(f(x), 1)", False),
+        ("f(x)", True),
+        ("check(f(x), 1)", True),
+        ("try:\n        f(x)\n    except ValueError:\n        pass", True),
+    ],
+)
+@pytest.mark.parametrize("name", ["test_it", "assert_it"])
+def test_a_test_that_asserts_nothing_is_found(name: str, body: str, found: bool) -> None:
+    assert silent(f"def {name}(x):\n    {body}\n") == [name] * found

@@ -6,26 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from . import divergence, focal, half, normalization, probability, regression, sigmoid, softmax
-from .case import (
-    Array,
-    Case,
-    check,
-    check_case,
-    compute_dtype,
-    narrow,
-    need_dtype,
-    own_gradient,
-    rng,
-    single,
-)
+from .case import Array, Case, compute_dtype, narrow, need_dtype, own_gradient, rng, single
 
 __all__ = [
     "CASES",
     "Array",
     "Case",
-    "check",
-    "check_case",
     "compute_dtype",
+    "named",
     "narrow",
     "need_dtype",
     "own_gradient",
@@ -50,3 +38,9 @@ CASES: list[Case] = [
 def select(wanted: Callable[[Case], bool] = lambda case: True) -> list[Any]:
     """Return the cases and dtypes that a test is to be parametrized with."""
     return [(case, dtype) for case in CASES if wanted(case) for dtype in case.dtypes]
+
+
+def named(*names: str) -> list[Case]:
+    """Return the cases of these names."""
+    by_name = {case.name: case for case in CASES}
+    return [by_name[name] for name in names]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 import xentropy
-from xentropy.parity import compare, oracle
+from xentropy.parity import oracle
 from xentropy.testing import Harness
 
 __all__ = [
@@ -21,8 +21,6 @@ __all__ = [
     "HALF",
     "Array",
     "Case",
-    "check",
-    "check_case",
     "compute_dtype",
     "narrow",
     "need_dtype",
@@ -143,23 +141,6 @@ def need_dtype(harness: Harness, dtype: str) -> None:
         harness.array(narrow(np.zeros(1), dtype))
     except TypeError as error:
         pytest.skip(f"{harness} has no {dtype}: {error}")
-
-
-def check(got: Array, truth: Array, scale: Array, most: float, dtype: str | None = None) -> None:
-    """Compare with the truth, to at most some ulp of the scale in `dtype`, by default its own."""
-    off = compare.ulp_errors(got, truth, scale, dtype or got.dtype.name)
-    assert np.max(off, initial=0) <= most, f"{np.max(off):.3g} ulp, at most {most}\n{off}"
-
-
-def check_case(case: Case, dtype: str, value: Array, grads: Mapping[str, Array]) -> None:
-    """Compare the losses and gradients of a case with the truth."""
-    truth, bound = case.truth(dtype), compare.bound(case.loss, case.options)
-    assert value.dtype.name == compute_dtype(dtype)
-    check(value, truth.value, truth.value_scale, bound.value)
-    for name, grad in grads.items():
-        wanted = dtype if name == case.first else compute_dtype(dtype)
-        assert grad.dtype.name == wanted, name
-        check(grad, truth.grads[name], truth.grad_scales[name], bound.gradient_in(wanted))
 
 
 def own_gradient(

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 import xentropy
-from tests.cases import CASES, Case, check_case
+from tests.asserts import assert_case
+from tests.cases import CASES, Case
 from tests.third_party import tiny
 from xentropy.testing import Harness
 
-__all__ = ["check_all_losses", "check_weak_arguments"]
+__all__ = ["assert_weak_arguments", "check_all_losses"]
 
 # More than a narrow integer counts: index labels are compared in the widest dtype there is.
 WIDE = Case(
@@ -38,11 +39,11 @@ def check_all_losses() -> set[str]:
         for dtype in case.dtypes:
             value, grads = case.value_and_grads(harness, dtype)
             arrays = {name: harness.numpy(grad) for name, grad in grads.items()}
-            check_case(case, dtype, harness.numpy(value), arrays)
+            assert_case(case, dtype, harness.numpy(value), arrays)
     return {case.loss for case in cases}
 
 
-def check_weak_arguments() -> None:
+def assert_weak_arguments() -> None:
     """Compare what lists and NumPy arrays give with what the library's own arrays give."""
     x, labels, weight = np.array([[0.1, 0.3], [2.0, 5.0]]), np.array([0, 1]), np.array([0.1, 0.7])
     own = (tiny.Array(x), tiny.Array(labels), tiny.Array(weight))

@@ -33,10 +33,12 @@ class Adapter:
     """What NumPy needs, and the others in part."""
 
     framework: ClassVar = "numpy"
-    beside: ClassVar[tuple[str, ...]] = ("scipy", "ml_dtypes")
+    beside: ClassVar[tuple[str, ...]] = ()
     """What brings ops or dtypes that the framework lacks."""
     by_shape: ClassVar = False
     """Whether each shape is compiled anew."""
+    names: ClassVar[dict[str, str]] = {}
+    """The framework's own op for a loss."""
 
     def __init__(self) -> None:
         self.module = importlib.import_module(self.framework)
@@ -97,11 +99,11 @@ class Adapter:
         """Return what computes the loss and its gradient."""
         return Timed(functools.partial(xentropy.value_and_grad(function), *arrays))
 
-    def _named(self, run: Run, names: dict[str, str], where: Any) -> Function:
-        if run.loss not in names:
+    def _named(self, run: Run, where: Any) -> Function:
+        if run.loss not in self.names:
             msg = f"{self.framework} has no op for {run.loss}"
             raise MissingError(msg)
-        op: Function = getattr(where, names[run.loss])
+        op: Function = getattr(where, self.names[run.loss])
         return op
 
 
@@ -114,6 +116,8 @@ def _imported(name: str) -> Any:
 
 
 class _NumPy(Adapter):
+    beside = ("scipy", "ml_dtypes")
+
     def op(self, run: Run) -> Function:
         _imported("scipy.special")
         known = importlib.import_module("xentropy_backends.numpy.native").NATIVE
@@ -137,8 +141,7 @@ class _NumPy(Adapter):
 
 class _Torch(Adapter):
     framework = "torch"
-    beside = ()
-    names: ClassVar = {
+    names: ClassVar[dict[str, str]] = {
         "cross_entropy": "cross_entropy",
         "softmax_cross_entropy": "cross_entropy",
         "sparse_softmax_cross_entropy": "cross_entropy",
@@ -155,7 +158,7 @@ class _Torch(Adapter):
         return tensor.to(getattr(self.module, dtype)) if x.dtype.kind == "f" else tensor
 
     def op(self, run: Run) -> Function:
-        op = self._named(run, self.names, self.module.nn.functional)
+        op = self._named(run, self.module.nn.functional)
         return functools.partial(op, reduction=run.reduction)
 
     def gradient(self, run: Run, function: Function, arrays: tuple[Tensor, ...]) -> Timed:
@@ -173,8 +176,7 @@ class _Torch(Adapter):
 
 class _TensorFlow(Adapter):
     framework = "tensorflow"
-    beside = ()
-    names: ClassVar = {
+    names: ClassVar[dict[str, str]] = {
         "cross_entropy": "sparse_softmax_cross_entropy_with_logits",
         "softmax_cross_entropy": "softmax_cross_entropy_with_logits",
         "sparse_softmax_cross_entropy": "sparse_softmax_cross_entropy_with_logits",
@@ -182,11 +184,10 @@ class _TensorFlow(Adapter):
     }
 
     def array(self, x: Any, dtype: str) -> Tensor:
-        tensor = self.module.constant(x)
-        return self.module.cast(tensor, dtype) if x.dtype.kind == "f" else tensor
+        return self.module.constant(x, dtype if x.dtype.kind == "f" else x.dtype)
 
     def op(self, run: Run) -> Function:
-        op = self._named(run, self.names, self.module.nn)
+        op = self._named(run, self.module.nn)
         if run.reduction == "mean":
             return lambda x, labels: self.module.reduce_mean(op(labels, x))
         return lambda x, labels: op(labels, x)
@@ -207,7 +208,7 @@ class _JAX(Adapter):
     framework = "jax"
     beside = ("optax",)
     by_shape = True
-    names: ClassVar = {
+    names: ClassVar[dict[str, str]] = {
         "cross_entropy": "softmax_cross_entropy_with_integer_labels",
         "softmax_cross_entropy": "softmax_cross_entropy",
         "sparse_softmax_cross_entropy": "softmax_cross_entropy_with_integer_labels",
@@ -224,7 +225,7 @@ class _JAX(Adapter):
         return self.module.numpy.asarray(x, dtype if x.dtype.kind == "f" else "int32")
 
     def op(self, run: Run) -> Function:
-        op = self._named(run, self.names, _imported("optax").losses)
+        op = self._named(run, _imported("optax").losses)
         if run.reduction == "mean":
             return lambda x, labels: op(x, labels).mean()
         return op
