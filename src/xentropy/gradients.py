@@ -77,7 +77,7 @@ def value_and_grad(
 
     @functools.wraps(inner)
     def evaluate(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        bound = signature.bind(*args, **kwargs)
+        bound = signature.bind_partial(*args, **kwargs)
         bound.apply_defaults()
         names = [_argument(loss, bound, target) for target in targets]
         backend, like = _backend(inner, (*held, *bound.arguments.values()))
@@ -107,6 +107,13 @@ def _signature(loss: Any) -> inspect.Signature:
         return inspect.signature(loss)
     except (TypeError, ValueError):
         _refuse_nameless(loss)
+    except AttributeError:
+        # Of a function that is made in what torch.compile reads it knows the names, no defaults.
+        code, kind = loss.__code__, inspect.Parameter
+        kinds = [kind.POSITIONAL_OR_KEYWORD] * code.co_argcount
+        kinds += [kind.KEYWORD_ONLY] * code.co_kwonlyargcount
+        named = zip(code.co_varnames, kinds, strict=False)
+        return inspect.Signature([kind(name, k) for name, k in named])
 
 
 def _refuse_nameless(loss: Any) -> NoReturn:
