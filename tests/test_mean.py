@@ -265,6 +265,52 @@ def test_a_denominator_of_0(harness: Harness) -> None:
         assert harness.numpy(something) == np.inf
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_mean_whose_sum_is_beyond_every_number(harness: Harness, mode: str, dtype: str) -> None:
+    if dtype == "float64" and not harness.float64:
+        pytest.skip("there is no float64: `Harness.float64`")
+    # The largest is half of the largest number, the smallest below what a common scale would keep.
+    shape = np.array([1.0, 0.5, 0.25, 1e-30])
+    large = (np.tile(shape, 250) * (np.finfo(dtype).max / 2)).astype(dtype)
+    most, want = large.max(), large.mean(dtype=np.longdouble)
+
+    def means(x: Any, weight: Any, denominator: Any) -> Any:
+        mean = functools.partial(xentropy.absolute_error, x, 0.0, reduction="mean")
+        return mean(), mean(sample_weight=weight), mean(denominator=denominator)
+
+    given = (large, np.full(1000, 0.5, dtype), np.array(2000.0, dtype))
+    got = map(harness.numpy, harness.modes[mode](means)(*map(harness.array, given)))
+    for mean, exact in zip(got, (want, want, want / 2), strict=True):
+        assert mean.dtype == dtype
+        assert abs(mean - exact) <= 4 * np.spacing(np.abs(exact).astype(dtype))
+    infinite = means(*map(harness.array, (np.full(1000, np.inf, dtype), *given[1:])))
+    assert [harness.numpy(x) for x in infinite] == [np.inf] * 3
+    # A sum of the weights that is beyond every number too.
+    ones = np.ones(1000, dtype)
+    heavy = means(*map(harness.array, (ones, np.full(1000, most, dtype), given[2])))
+    assert harness.numpy(heavy[1]) == 1.0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_gradients_of_a_mean_whose_sum_is_beyond_every_number(
+    harness: Harness, dtype: str
+) -> None:
+    if dtype == "float64" and not harness.float64:
+        pytest.skip("there is no float64: `Harness.float64`")
+    most = float(np.finfo(dtype).max) / 2
+    x, weight = (harness.array(np.full(1000, v, dtype)) for v in (most, 1.0))
+    denominator = harness.array(np.array(4000.0, dtype))
+    grad = xentropy.value_and_grad(xentropy.absolute_error, ("predictions", "denominator"))
+    _, (by_x, by_denominator) = grad(x, 0.0, reduction="mean", denominator=denominator)
+    close(harness, by_x, harness.array(np.full(1000, 1 / 4000, dtype)), 1)
+    want = np.array(-most / 4 / 4000, dtype)
+    assert abs(harness.numpy(by_denominator) - want) <= 4 * np.spacing(np.abs(want))
+    # Of equal losses the mean does not depend on their weights.
+    by_weight = xentropy.value_and_grad(xentropy.absolute_error, "sample_weight")
+    found = harness.numpy(by_weight(x, 0.0, sample_weight=weight, reduction="mean")[1])
+    assert np.all(np.abs(found) <= 4 * np.spacing(np.array(most / 1000, dtype)))
+
+
 @pytest.mark.parametrize("sizes", [(5, 7), (0, 12)])
 def test_gradients_of_micro_batches_are_those_of_the_batch(
     harness: Harness, sizes: tuple[int, ...]

@@ -56,6 +56,7 @@ def _namespace(base: Any) -> Any:
         broadcast_like=lambda x, like, /: base.broadcast_to(x, like.shape),
         class_range=class_range,
         gather=gather,
+        rescue=lambda held, x, otherwise, /: base.where(held, x, otherwise()),
         size=size,
         stop_gradient=lambda x, /: x,
         sum=total,

@@ -46,6 +46,12 @@ def _sign(x: Any, /) -> Any:
     return torch.where(torch.isnan(x), x, torch.sign(x))
 
 
+def _rescue(held: Any, x: Any, otherwise: Callable[[], Any], /) -> Any:
+    if not torch.compiler.is_compiling() and kernels.is_plain(held):
+        return x if held else otherwise()
+    return torch.where(held, x, otherwise())
+
+
 def _class_range(labels: Any, n: Any, /) -> Any:
     return torch.arange(n, dtype=labels.dtype, device=labels.device)
 
@@ -79,6 +85,7 @@ _namespace: Any = SimpleNamespace(
     max=lambda x, /, *, axis, keepdims: torch.amax(x, dim=axis, keepdim=keepdims),
     ones_like=torch.ones_like,
     pow=torch.pow,
+    rescue=_rescue,
     reshape=torch.reshape,
     sign=_sign,
     size=_size,
