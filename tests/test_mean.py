@@ -235,6 +235,23 @@ def test_one_made_by_hand_has_the_dtype_of_its_fields(harness: Harness) -> None:
         assert harness.numpy((mean + mean).weight) == 4.0
 
 
+@pytest.mark.parametrize("fields", [(3.0, 2.0), (3, 2), ("array", 2.0), (3.0, "array")], ids=repr)
+def test_numbers_are_fields_too(harness: Harness, fields: tuple[Any, Any]) -> None:
+    given = [
+        harness.array(np.array(v, np.float32)) if field == "array" else field
+        for field, v in zip(fields, (3.0, 2.0), strict=True)
+    ]
+    mean = Mean(*given)
+    # Two numbers are of no framework but NumPy.
+    read: Any = harness.numpy if "array" in fields else np.asarray
+    results = (mean.value(), mean.sum().value(), (mean + mean).value(), Mean.sum([mean]).value())
+    for got in map(read, results):
+        assert got == 1.5
+        assert got.dtype == ("float32" if "array" in fields else "float64")
+    assert read(mean.perplexity()) == np.exp(1.5).astype(read(mean.perplexity()).dtype)
+    assert read(Mean(0 * given[0], 0 * given[1]).value()) == 0.0
+
+
 DENOMINATORS: dict[str, Any] = {
     "int": lambda harness: 16,
     "float": lambda harness: 16.0,
