@@ -72,7 +72,7 @@ class Namespace(Protocol):
         ...
 
     def rescue(self, held: Any, x: Any, otherwise: Callable[[], Any], /) -> Any:
-        """``x`` if ``held``, a 0-d bool, else ``otherwise()``; or ``x`` where that costs too much."""
+        """``x`` if ``held``, a 0-d bool, else ``otherwise()``; ``x`` where that costs too much."""
         ...
 
     def size(self, x: Any, axis: int | None, /) -> Any:

@@ -110,10 +110,11 @@ def _signature(loss: Any) -> inspect.Signature:
     except AttributeError:
         # Of a function that is made in what torch.compile reads it knows the names, no defaults.
         code, kind = loss.__code__, inspect.Parameter
-        kinds = [kind.POSITIONAL_OR_KEYWORD] * code.co_argcount
-        kinds += [kind.KEYWORD_ONLY] * code.co_kwonlyargcount
-        named = zip(code.co_varnames, kinds, strict=False)
-        return inspect.Signature([kind(name, k) for name, k in named])
+        split = code.co_argcount
+        names = code.co_varnames[: split + code.co_kwonlyargcount]
+        found = [kind(name, kind.POSITIONAL_OR_KEYWORD) for name in names[:split]]
+        found += [kind(name, kind.KEYWORD_ONLY) for name in names[split:]]
+        return inspect.Signature(found)
 
 
 def _refuse_nameless(loss: Any) -> NoReturn:
