@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Backend",
+    "LayoutError",
     "backend_of",
     "check_devices",
     "describe",
@@ -33,6 +34,14 @@ __all__ = [
 
 _GROUP = "xentropy.backends"
 _GENERIC = "array_api"
+
+
+class LayoutError(Exception):
+    """What `Backend.unwrap` raises of an array that it cannot read: what it must be, and a hint."""
+
+    def __init__(self, rule: str, hint: str) -> None:
+        super().__init__(rule, hint)
+        self.rule, self.hint = rule, hint
 
 
 class Backend:
@@ -67,7 +76,10 @@ class Backend:
         return self
 
     def unwrap(self, x: Any) -> Any:
-        """An array as the library is to see it: a variable as what it holds now."""
+        """An array as the library is to see it: a variable as what it holds now.
+
+        `LayoutError` refuses one whose layout the formulas cannot read.
+        """
         return x
 
     def dtype_name(self, x: Any) -> str:
@@ -224,7 +236,10 @@ def describe(x: Any) -> str:
         backend = backend_of(x)
     except DTypeError:
         return f"{type(x).__module__}.{type(x).__qualname__}".removeprefix("builtins.")
-    shape = ", ".join("?" if n is None else str(n) for n in x.shape)
+    try:
+        shape = ", ".join("?" if n is None or n != n else str(n) for n in x.shape)
+    except RuntimeError:  # of a nested tensor
+        shape = "..."
     device = backend.device(x)
     place = "" if device is None else f" {device}"
     return f"{backend.dtype_name(x)}[{shape}] {backend.name}{place}"
