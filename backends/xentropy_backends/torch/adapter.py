@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from xentropy._types import Arrays, Options
-from xentropy.dispatch import Backend
+from xentropy.dispatch import Backend, LayoutError
 from xentropy.formulas import formula as rules
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.numeric import split_sum
@@ -248,6 +248,15 @@ class _Torch(Backend):
 
     def owns(self, x: object) -> bool:
         return isinstance(x, torch.Tensor)
+
+    def unwrap(self, x: Any) -> Any:
+        if x is None or (x.layout is torch.strided and not x.is_nested):
+            return x
+        rule, hint = f"a dense tensor, not {x.layout}", "pass its to_dense()."
+        if x.is_nested:
+            rule = "a dense tensor, not a nested one"
+            hint = "pass its to_padded_tensor(0.0), and as `where` what is no padding."
+        raise LayoutError(rule, hint)
 
     def device(self, x: Any) -> Any:
         return x.device

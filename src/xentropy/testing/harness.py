@@ -50,6 +50,10 @@ class Harness:
         """Copy an array to another device; None where there is no other."""
         return None
 
+    def layouts(self, x: Any) -> Mapping[str, Any]:
+        """Copies of a matrix, by layout, that no formula reads."""
+        return {}
+
     def accelerator(self) -> AbstractContextManager[Any] | None:
         """Treat arrays as if they lay on an accelerator; None where it makes no difference."""
         return None
