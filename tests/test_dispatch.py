@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -178,7 +179,8 @@ assert xentropy.backend_of(tiny.Array([1.0])) is second
 
 
 def run(script: str, *paths: Path) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(ROOT), *map(str, paths)])
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    path = os.pathsep.join([str(ROOT), *map(str, paths), *filter(None, given)])
     return subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "PYTHONPATH": path},
@@ -214,6 +216,33 @@ def test_without_the_entry_point_the_family_is_unknown(tmp_path: Path) -> None:
     result = run(BY_ENTRY_POINT, tmp_path)
     assert result.returncode != 0
     assert "no backend knows" in result.stderr
+
+
+LISTED = """
+import numpy
+import xentropy
+from tests.third_party import tiny_adapter
+from xentropy.parity import frameworks
+from xentropy.parity.commands import run
+
+# Of the known ones a single process is enough.
+frameworks.find = lambda: {"numpy": frameworks.Framework("numpy", numpy.__version__)}
+xentropy.register_backend("json", tiny_adapter.backend)
+raise SystemExit(run(["backends", "--no-color"]))
+"""
+
+
+def test_other_backends_are_listed_too(tmp_path: Path) -> None:
+    install(tmp_path)
+    result = run(LISTED, tmp_path)
+    assert result.returncode == 0, result.stderr
+    lines = [re.split(r"  +", line.strip()) for line in result.stdout.splitlines()]
+    assert lines[1][:3] == ["numpy", np.__version__, "cpu"]
+    assert lines[2:] == [
+        ["json", "of unknown version", "cpu", "formulas"],
+        ["no_framework", "not installed"],
+        [tiny.__name__, "of unknown version", "cpu", "formulas"],
+    ]
 
 
 def test_the_third_party_needs_a_few_dozen_lines() -> None:

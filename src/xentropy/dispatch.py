@@ -29,6 +29,7 @@ __all__ = [
     "installed_backends",
     "is_weak",
     "register_backend",
+    "registered_backends",
     "resolve",
 ]
 
@@ -216,6 +217,11 @@ def installed_backends() -> dict[str, Callable[[], Backend]]:
     for name, backend in _registered.items():
         loaders[name] = lambda backend=backend: backend  # type: ignore[misc]
     return loaders
+
+
+def registered_backends() -> dict[str, Backend]:
+    """Return what `register_backend` was given, by the name of the framework."""
+    return dict(_registered)
 
 
 def is_weak(x: object) -> bool:
