@@ -217,10 +217,12 @@ def main(arguments: list[str] | None = None) -> None:
         def say(record: Any) -> None:
             print(json.dumps(record), file=line, flush=True)
 
-        # The harness first: it decides how the framework is configured.
-        harness = None if chosen.folder is None else load_harness(chosen.backend)
-        say({"about": about(chosen.backend)})
-        if harness is not None:
+        if chosen.folder is None:
+            say({"about": about(chosen.backend)})
+        else:
+            # The harness first: it decides how the framework is configured.
+            harness = load_harness(chosen.backend)
+            say({"about": about(chosen.backend)})
             _work(harness, chosen.folder, chosen.out, say)
         say({"done": True})
 
