@@ -144,6 +144,23 @@ def test_a_registered_backend_can_be_replaced(other: Any) -> None:
     assert dispatch.installed_backends()[tiny.__name__]() is second
 
 
+@pytest.mark.parametrize(
+    ("base", "missing"),
+    [
+        (dispatch.Backend, ("owns", "asarray")),
+        (dispatch.AutodiffBackend, ("owns", "asarray", "value_and_grad")),
+    ],
+)
+def test_a_backend_that_lacks_a_method_cannot_be_made(base: Any, missing: tuple[str, ...]) -> None:
+    given = {name: getattr(type(tiny_adapter.backend), name, None) for name in missing}
+    xp = tiny_adapter.backend.xp
+    assert isinstance(type("Whole", (base,), given)("whole", xp), dispatch.Backend)
+    for name in missing:
+        part = {k: v for k, v in given.items() if k != name}
+        with pytest.raises(TypeError, match=rf"abstract.* '?{name}\b"):
+            type("Part", (base,), part)("part", xp)
+
+
 def test_nothing_but_a_backend_can_be_registered() -> None:
     with pytest.raises(xentropy.OptionError) as caught:
         xentropy.register_backend("tiny", tiny)  # type: ignore[arg-type]

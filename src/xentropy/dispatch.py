@@ -7,6 +7,7 @@ backends whose framework is already in ``sys.modules`` are asked whether it is t
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import importlib.metadata
 
 __all__ = [
+    "AutodiffBackend",
     "Backend",
     "LayoutError",
     "backend_of",
@@ -45,7 +47,7 @@ class LayoutError(Exception):
         self.rule, self.hint = rule, hint
 
 
-class Backend:
+class Backend(ABC):
     """What the library asks of a framework; an adapter overrides what its framework does otherwise.
 
     The defaults serve namespaces of the array API standard without automatic differentiation.
@@ -58,7 +60,7 @@ class Backend:
         The functions that the formulas use.
     """
 
-    #: Whether arrays carry derivatives; where not, `value_and_grad` runs the formulas' own.
+    #: Whether arrays carry derivatives, as those of an `AutodiffBackend` do.
     autodiff = False
 
     def __init__(self, name: str, xp: Namespace) -> None:
@@ -68,9 +70,9 @@ class Backend:
     def __repr__(self) -> str:
         return f"<xentropy backend {self.name}>"
 
+    @abstractmethod
     def owns(self, x: object) -> bool:
         """Whether ``x`` is an array of this framework."""
-        raise NotImplementedError
 
     def bind(self, x: Any) -> Backend:
         """The backend for the type of ``x``: itself, unless it serves several families."""
@@ -95,9 +97,9 @@ class Backend:
         """The dtype that lists and numbers become as predictions."""
         return "float64"
 
+    @abstractmethod
     def asarray(self, x: np.ndarray[Any, Any], like: Any | None) -> Any:
         """A NumPy array as an array of this family, on the device of ``like``."""
-        raise NotImplementedError
 
     def concrete(self, x: Any, *, sync: bool = False) -> np.ndarray[Any, Any] | None:
         """The values of ``x`` where reading them costs nothing: no trace, no sync, no compute.
@@ -132,13 +134,6 @@ class Backend:
         record(self.xp, formula, arrays, options, output)
         return output
 
-    def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
-        """The framework's own derivative: of the first of the scalars that ``function`` returns.
-
-        ``function(*primals)`` returns a scalar and whatever else the caller is to get back.
-        """
-        raise NotImplementedError
-
     def kernels(self) -> list[str]:
         """What computes, for ``xentropy backends``."""
         return ["formulas"]
@@ -150,6 +145,19 @@ class Backend:
     def devices(self) -> list[str]:
         """The devices at hand, for ``xentropy backends``."""
         return ["cpu"]
+
+
+class AutodiffBackend(Backend):
+    """A `Backend` whose arrays carry derivatives; elsewhere the formulas' own are run."""
+
+    autodiff = True
+
+    @abstractmethod
+    def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
+        """The framework's own derivative: of the first of the scalars that ``function`` returns.
+
+        ``function(*primals)`` returns a scalar and whatever else the caller is to get back.
+        """
 
 
 _by_type: dict[type, Backend] = {}

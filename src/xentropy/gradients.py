@@ -13,7 +13,7 @@ import numpy as np
 
 from ._tape import Tape, recording
 from ._types import Arrays
-from .dispatch import Backend, backend_of, is_weak, message
+from .dispatch import AutodiffBackend, Backend, backend_of, is_weak, message
 from .errors import DTypeError, OptionError, UnsupportedError, XentropyError
 from .reduction import Mean
 
@@ -251,7 +251,7 @@ def _differentiate(
     backend: Backend, call: Callable[..., Any], primals: dict[str, Any], reduces: bool
 ) -> tuple[Any, dict[str, Any]]:
     arrays = tuple(primals.values())
-    if backend.autodiff:
+    if isinstance(backend, AutodiffBackend):
 
         def scalar(*arrays: Any) -> tuple[Any, Any]:
             """What is differentiated, and what the caller gets back."""

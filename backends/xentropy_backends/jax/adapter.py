@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from xentropy._types import Arrays, Options
-from xentropy.dispatch import Backend
+from xentropy.dispatch import AutodiffBackend
 from xentropy.formulas import formula as rules
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.numeric import exact_log1p
@@ -126,9 +126,7 @@ def _rule(
     return jax.jit(evaluate)
 
 
-class _JAX(Backend):
-    autodiff = True
-
+class _JAX(AutodiffBackend):
     def owns(self, x: object) -> bool:
         return isinstance(x, jax.Array)
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from xentropy._types import Arrays, Namespace, Options
-from xentropy.dispatch import Backend
+from xentropy.dispatch import AutodiffBackend
 from xentropy.errors import UnsupportedError
 from xentropy.formulas.formula import Formula, value, vjp
 from xentropy.formulas.numeric import exact_log1p, split_sum
@@ -131,9 +131,7 @@ _namespace: Any = SimpleNamespace(
 )
 
 
-class _TensorFlow(Backend):
-    autodiff = True
-
+class _TensorFlow(AutodiffBackend):
     def owns(self, x: object) -> bool:
         # Keras variables too; ragged and sparse tensors and slices are not arrays.
         return isinstance(x, tf.__internal__.types.Tensor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -71,19 +72,19 @@ def accelerated(x: Any) -> bool:
     return place(x.device) != "cpu"
 
 
-class Kernel:
+class Kernel(ABC):
     """What evaluates one call in eager mode, with a gradient whose gradient is the formula's."""
 
     def __init__(self, xp: Namespace, formula: Formula, options: Options) -> None:
         self.xp, self.formula, self.options = xp, formula, options
 
+    @abstractmethod
     def value(self, arrays: Arrays) -> Any:
         """The losses."""
-        raise NotImplementedError
 
+    @abstractmethod
     def slope(self, upstream: Any, arrays: Arrays) -> Any:
         """The gradient by the logits."""
-        raise NotImplementedError
 
     def gradient(self, upstream: Any, arrays: Arrays) -> Any:
         """The gradient by the logits, to be differentiated again."""

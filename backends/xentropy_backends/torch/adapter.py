@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from xentropy._types import Arrays, Options
-from xentropy.dispatch import Backend, LayoutError
+from xentropy.dispatch import AutodiffBackend, LayoutError
 from xentropy.formulas import formula as rules
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.numeric import split_sum
@@ -243,9 +243,7 @@ def _as_function(ctx: Any, moving: list[int]) -> tuple[Callable[..., Any], Array
 _EXCHANGED = {torch.float32, torch.float64, torch.int32, torch.int64, torch.bool}
 
 
-class _Torch(Backend):
-    autodiff = True
-
+class _Torch(AutodiffBackend):
     def owns(self, x: object) -> bool:
         return isinstance(x, torch.Tensor)
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import xentropy
+from xentropy.errors import UnsupportedError
 
 __all__ = ["Harness", "Run", "load_harness"]
 
@@ -65,8 +66,9 @@ class Harness:
     def gradient(
         self, f: Run, primals: tuple[Any, ...], argnums: tuple[int, ...]
     ) -> tuple[Any, ...]:
-        """The framework's own gradient of a scalar function; the library's where it has none."""
-        raise NotImplementedError
+        """The framework's own gradient of a scalar function."""
+        msg = f"{self.name} has no automatic differentiation.\nHint: use xentropy.value_and_grad."
+        raise UnsupportedError(msg)
 
 
 def load_harness(name: str) -> Harness:
