@@ -130,6 +130,18 @@ def test_lists_and_numpy_arrays_follow_a_third_party(other: Any) -> None:
     agreement.check_weak_arguments()
 
 
+@pytest.mark.parametrize("reduction", ["sum", "mean", "partial"])
+def test_a_third_party_reduces(other: Any, reduction: str) -> None:
+    logits, labels, options = np.eye(3), np.array([0, 1, 1]), {"class_weight": [1.0, 2.0, 3.0]}
+    grad: Any = xentropy.value_and_grad(xentropy.cross_entropy)
+    got, by_logits = grad(other(logits), other(labels), reduction=reduction, **options)
+    want, expected = grad(logits, labels, reduction=reduction, **options)
+    got, want = (x.value() if reduction == "partial" else x for x in (got, want))
+    for own, numpy in ((got, want), (by_logits, expected)):
+        assert type(own) is tiny.Array
+        assert np.all(np.abs(own.values - numpy) <= 4 * np.spacing(1.0))
+
+
 def test_a_third_party_is_told_of_a_wrong_label(other: Any) -> None:
     x = other(np.zeros((2, 3)))
     with pytest.raises(xentropy.LabelError, match=r"labels\[1\] is 3"):
