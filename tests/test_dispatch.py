@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -129,6 +130,18 @@ def test_lists_and_numpy_arrays_follow_a_third_party(other: Any) -> None:
     agreement.assert_weak_arguments()
 
 
+@pytest.mark.parametrize("reduction", ["sum", "mean", "partial"])
+def test_a_third_party_reduces(other: Any, reduction: str) -> None:
+    logits, labels, options = np.eye(3), np.array([0, 1, 1]), {"class_weight": [1.0, 2.0, 3.0]}
+    grad: Any = xentropy.value_and_grad(xentropy.cross_entropy)
+    got, by_logits = grad(other(logits), other(labels), reduction=reduction, **options)
+    want, expected = grad(logits, labels, reduction=reduction, **options)
+    got, want = (x.value() if reduction == "partial" else x for x in (got, want))
+    for own, numpy in ((got, want), (by_logits, expected)):
+        assert type(own) is tiny.Array
+        assert np.all(np.abs(own.values - numpy) <= 4 * np.spacing(1.0))
+
+
 def test_a_third_party_is_told_of_a_wrong_label(other: Any) -> None:
     x = other(np.zeros((2, 3)))
     with pytest.raises(xentropy.LabelError, match=r"labels\[1\] is 3"):
@@ -141,6 +154,23 @@ def test_a_registered_backend_can_be_replaced(other: Any) -> None:
     xentropy.register_backend(tiny.__name__, second)
     assert xentropy.backend_of(other(1.0)) is second
     assert dispatch.installed_backends()[tiny.__name__]() is second
+
+
+@pytest.mark.parametrize(
+    ("base", "missing"),
+    [
+        (dispatch.Backend, ("owns", "asarray")),
+        (dispatch.AutodiffBackend, ("owns", "asarray", "value_and_grad")),
+    ],
+)
+def test_a_backend_that_lacks_a_method_cannot_be_made(base: Any, missing: tuple[str, ...]) -> None:
+    given = {name: getattr(type(tiny_adapter.backend), name, None) for name in missing}
+    xp = tiny_adapter.backend.xp
+    assert isinstance(type("Whole", (base,), given)("whole", xp), dispatch.Backend)
+    for name in missing:
+        part = {k: v for k, v in given.items() if k != name}
+        with pytest.raises(TypeError, match=rf"abstract.* '?{name}\b"):
+            type("Part", (base,), part)("part", xp)
 
 
 def test_nothing_but_a_backend_can_be_registered() -> None:
@@ -178,7 +208,8 @@ assert xentropy.backend_of(tiny.Array([1.0])) is second
 
 
 def run(script: str, *paths: Path) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(ROOT), *map(str, paths)])
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    path = os.pathsep.join([str(ROOT), *map(str, paths), *filter(None, given)])
     return subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "PYTHONPATH": path},
@@ -214,6 +245,33 @@ def test_without_the_entry_point_the_family_is_unknown(tmp_path: Path) -> None:
     result = run(BY_ENTRY_POINT, tmp_path)
     assert result.returncode != 0
     assert "no backend knows" in result.stderr
+
+
+LISTED = """
+import numpy
+import xentropy
+from tests.third_party import tiny_adapter
+from xentropy.parity import frameworks
+from xentropy.parity.commands import run
+
+# Of the known ones a single process is enough.
+frameworks.find = lambda: {"numpy": frameworks.Framework("numpy", numpy.__version__)}
+xentropy.register_backend("json", tiny_adapter.backend)
+raise SystemExit(run(["backends", "--no-color"]))
+"""
+
+
+def test_other_backends_are_listed_too(tmp_path: Path) -> None:
+    install(tmp_path)
+    result = run(LISTED, tmp_path)
+    assert result.returncode == 0, result.stderr
+    lines = [re.split(r"  +", line.strip()) for line in result.stdout.splitlines()]
+    assert lines[1][:3] == ["numpy", np.__version__, "cpu"]
+    assert lines[2:] == [
+        ["json", "of unknown version", "cpu", "formulas"],
+        ["no_framework", "not installed"],
+        [tiny.__name__, "of unknown version", "cpu", "formulas"],
+    ]
 
 
 def test_the_third_party_needs_a_few_dozen_lines() -> None:

@@ -228,6 +228,23 @@ def test_one_made_by_hand_has_the_dtype_of_its_fields(harness: Harness) -> None:
         assert harness.numpy((mean + mean).weight) == 4.0
 
 
+@pytest.mark.parametrize("fields", [(3.0, 2.0), (3, 2), ("array", 2.0), (3.0, "array")], ids=repr)
+def test_numbers_are_fields_too(harness: Harness, fields: tuple[Any, Any]) -> None:
+    given = [
+        harness.array(np.array(v, np.float32)) if field == "array" else field
+        for field, v in zip(fields, (3.0, 2.0), strict=True)
+    ]
+    mean = Mean(*given)
+    # Two numbers are of no framework but NumPy.
+    read: Any = harness.numpy if "array" in fields else np.asarray
+    results = (mean.value(), mean.sum().value(), (mean + mean).value(), Mean.sum([mean]).value())
+    for got in map(read, results):
+        assert got == 1.5
+        assert got.dtype == ("float32" if "array" in fields else "float64")
+    assert read(mean.perplexity()) == np.exp(1.5).astype(read(mean.perplexity()).dtype)
+    assert read(Mean(0 * given[0], 0 * given[1]).value()) == 0.0
+
+
 DENOMINATORS: dict[str, Any] = {
     "int": lambda harness: 16,
     "float": lambda harness: 16.0,
@@ -256,6 +273,52 @@ def test_a_denominator_of_0(harness: Harness) -> None:
         assert harness.numpy(nothing) == 0.0
         something = xentropy.squared_error(x, 1.0, reduction="mean", denominator=denominator)
         assert harness.numpy(something) == np.inf
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_mean_whose_sum_is_beyond_every_number(harness: Harness, mode: str, dtype: str) -> None:
+    if dtype == "float64" and not harness.float64:
+        pytest.skip("there is no float64: `Harness.float64`")
+    # The largest is half of the largest number, the smallest below what a common scale would keep.
+    shape = np.array([1.0, 0.5, 0.25, 1e-30])
+    large = (np.tile(shape, 250) * (np.finfo(dtype).max / 2)).astype(dtype)
+    most, want = large.max(), large.mean(dtype=np.longdouble)
+
+    def means(x: Any, weight: Any, denominator: Any) -> Any:
+        mean = functools.partial(xentropy.absolute_error, x, 0.0, reduction="mean")
+        return mean(), mean(sample_weight=weight), mean(denominator=denominator)
+
+    given = (large, np.full(1000, 0.5, dtype), np.array(2000.0, dtype))
+    got = map(harness.numpy, harness.modes[mode](means)(*map(harness.array, given)))
+    for mean, exact in zip(got, (want, want, want / 2), strict=True):
+        assert mean.dtype == dtype
+        assert abs(mean - exact) <= 4 * np.spacing(np.abs(exact).astype(dtype))
+    infinite = means(*map(harness.array, (np.full(1000, np.inf, dtype), *given[1:])))
+    assert [harness.numpy(x) for x in infinite] == [np.inf] * 3
+    # A sum of the weights that is beyond every number too.
+    ones = np.ones(1000, dtype)
+    heavy = means(*map(harness.array, (ones, np.full(1000, most, dtype), given[2])))
+    assert harness.numpy(heavy[1]) == 1.0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_gradients_of_a_mean_whose_sum_is_beyond_every_number(
+    harness: Harness, dtype: str
+) -> None:
+    if dtype == "float64" and not harness.float64:
+        pytest.skip("there is no float64: `Harness.float64`")
+    most = float(np.finfo(dtype).max) / 2
+    x, weight = (harness.array(np.full(1000, v, dtype)) for v in (most, 1.0))
+    denominator = harness.array(np.array(4000.0, dtype))
+    grad = xentropy.value_and_grad(xentropy.absolute_error, ("predictions", "denominator"))
+    _, (by_x, by_denominator) = grad(x, 0.0, reduction="mean", denominator=denominator)
+    assert_close(harness, by_x, harness.array(np.full(1000, 1 / 4000, dtype)), 1)
+    want = np.array(-most / 4 / 4000, dtype)
+    assert abs(harness.numpy(by_denominator) - want) <= 4 * np.spacing(np.abs(want))
+    # Of equal losses the mean does not depend on their weights.
+    by_weight = xentropy.value_and_grad(xentropy.absolute_error, "sample_weight")
+    found = harness.numpy(by_weight(x, 0.0, sample_weight=weight, reduction="mean")[1])
+    assert np.all(np.abs(found) <= 4 * np.spacing(np.array(most / 1000, dtype)))
 
 
 @pytest.mark.parametrize("sizes", [(5, 7), (0, 12)])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import xentropy
-from tests.messages import CASES, Case, Make, sparse
+from tests.messages import CASES, Case, Make, losses, sparse
 from tests.messages.dtypes import Matrix
 from tests.third_party import tiny, tiny_adapter
 from xentropy import dispatch
@@ -93,6 +93,23 @@ def test_another_device(harness: Harness) -> None:
     )
 
 
+def test_layouts_that_no_formula_reads(harness: Harness) -> None:
+    x = harness.array(np.ones((2, 3), np.float32))
+    if not harness.layouts(x):
+        pytest.skip("arrays have one layout: `Harness.layouts`")
+    padded = "pass its to_padded_tensor(0.0), and as `where` what is no padding."
+    for name, odd in harness.layouts(x).items():
+        hint = padded if "nested" in name else "pass its to_dense()."
+        for given in ({"predictions": odd, "targets": 0.0}, {"predictions": x, "targets": odd}):
+            with pytest.raises(xentropy.UnsupportedError) as caught:
+                losses.squared_error(**given, reduction="mean")
+            which = "targets" if given["targets"] is odd else "predictions"
+            assert str(caught.value) == (
+                f"xentropy.squared_error: `{which}` must be a dense tensor, not "
+                f"{name.partition(' (')[0]}.\n  {which}: {describe(odd)}\nHint: {hint}"
+            )
+
+
 @pytest.mark.parametrize("dtype", ["longdouble", "float4_e2m1fn", "float6_e2m3fn"])
 def test_predictions_of_another_float_dtype(dtype: str) -> None:
     kind = np.dtype(getattr(ml_dtypes, dtype, None) or dtype)
@@ -155,6 +172,6 @@ def test_wrong_labels_that_are_left_out_are_no_error(
     harness: Harness, left_out: dict[str, Any]
 ) -> None:
     x, labels = harness.array(np.zeros((2, 3), np.float32)), harness.array(np.array([0, 99]))
-    losses = harness.numpy(sparse(x, labels, **left_out))
-    assert losses[1] == 0.0
-    assert losses[0] > 1.0
+    found = harness.numpy(sparse(x, labels, **left_out))
+    assert found[1] == 0.0
+    assert found[0] > 1.0

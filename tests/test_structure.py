@@ -14,7 +14,7 @@ import pytest
 
 import xentropy
 from xentropy._types import Namespace
-from xentropy.dispatch import Backend
+from xentropy.dispatch import AutodiffBackend, Backend
 from xentropy.testing import Harness
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,13 +83,18 @@ def parameters(function: ast.FunctionDef) -> str:
     return ast.unparse(function.args)
 
 
-def methods(path: Path, base: str | None) -> dict[str, str]:
-    """The methods of the classes derived from ``base``, or of the class `Backend` itself."""
+BASES = ("Backend", "AutodiffBackend")
+
+
+def methods(path: Path, derived: bool) -> dict[str, str]:
+    """The methods of the classes derived from `BASES`, or of these themselves."""
     return {
         method.name: parameters(method)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ClassDef)
-        and (node.name == "Backend" if base is None else base in map(ast.unparse, node.bases))
+        and any(
+            name in BASES for name in (map(ast.unparse, node.bases) if derived else [node.name])
+        )
         for method in node.body
         if isinstance(method, ast.FunctionDef) and not method.name.startswith("__")
     }
@@ -98,11 +103,11 @@ def methods(path: Path, base: str | None) -> dict[str, str]:
 def overrides(room: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in room.glob("*.py"):
-        found |= methods(path, "Backend")
+        found |= methods(path, derived=True)
     return found
 
 
-BACKEND = methods(CORE / "dispatch.py", None)
+BACKEND = methods(CORE / "dispatch.py", derived=False)
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
@@ -231,7 +236,8 @@ def test_the_public_names_are_sorted_and_complete() -> None:
 
 
 def test_every_method_of_a_backend_is_documented() -> None:
-    public = {k: v for k, v in vars(Backend).items() if inspect.isfunction(v) and k[0] != "_"}
+    both = {**vars(Backend), **vars(AutodiffBackend)}
+    public = {k: v for k, v in both.items() if inspect.isfunction(v) and k[0] != "_"}
     assert set(public) == {name for name in BACKEND if not name.startswith("_")}
     assert all(inspect.getdoc(method) for method in public.values())
 

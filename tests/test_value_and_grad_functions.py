@@ -72,6 +72,26 @@ def test_of_a_gradient(harness: Harness) -> None:
     assert_close(harness, grad, harness.array((2 * second).astype(np.float32)))
 
 
+def test_of_functions_made_where_a_compiler_reads(harness: Harness, mode: str) -> None:
+    x, t = given(harness)
+    if not xentropy.backend_of(x).autodiff:
+        pytest.skip("no automatic differentiation: see the tests above")
+
+    def call(x: Any, t: Any) -> Any:
+        def norm(x: Any, labels: Any, scale: float = 2.0, *, power: int = 1) -> Any:
+            _, grad = vag(lambda logits: loss(logits, labels, reduction="sum"))(x)
+            return xentropy.squared_error(scale**power * grad, 0.0, reduction="sum")
+
+        return vag(norm)(x, t), vag(norm, ("labels", "x"))(x, labels=t, power=2)
+
+    found = harness.modes[mode](call)(x, t)
+    for (got, grads), (want, want_grads) in zip(found, call(x, t), strict=True):
+        assert_close(harness, got, want)
+        pairs = zip(grads, want_grads, strict=True) if isinstance(grads, tuple) else ()
+        for a, b in pairs or [(grads, want_grads)]:
+            assert_close(harness, a, b)
+
+
 def test_of_a_gradient_with_indices(harness: Harness) -> None:
     x, labels = harness.array(LOGITS), harness.array(np.array(LABELS))
     if not xentropy.backend_of(x).autodiff:

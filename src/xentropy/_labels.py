@@ -13,7 +13,7 @@ from .errors import DTypeError, LabelError, OptionError, ShapeError
 if TYPE_CHECKING:
     from .validation import Call
 
-__all__ = ["check_index_labels", "integer", "keep_of_index", "same"]
+__all__ = ["check_index_labels", "integer", "keep_of_index", "same", "unknown"]
 
 
 def integer(call: Call, name: str, value: Any) -> int:
@@ -72,8 +72,14 @@ def _exact(call: Call, labels: Any) -> np.ndarray[Any, Any] | None:
 
 
 def same(n: Any, want: Any) -> bool:
-    """Whether two dimensions are equal, or may be where one is unknown or traced."""
-    return bool(n is None or want is None or n == want or n != n or want != want)
+    """Whether two dimensions are equal, or may be where one is traced or both are unknown."""
+    return bool(n is None or want is None or n == want or (n != n and want != want))
+
+
+def unknown(shape: Any) -> str:
+    """What to do about dimensions that Dask does not know, which are NaN; "" of none."""
+    is_known = all(n == n for n in shape)
+    return "" if is_known else "call compute_chunk_sizes() of the arrays of unknown length."
 
 
 def _holds(dtype: str, k: int) -> bool:
@@ -96,6 +102,8 @@ def _dtype_hint(kind: str, is_full: bool) -> str:
 
 def _shape_hint(first: str, shape: tuple[int, ...], full: tuple[int, ...], axis: int) -> str:
     want = full[:axis] + full[axis + 1 :]
+    if len(shape) == len(want) and unknown(shape + want):
+        return unknown(shape + want)
     if len(shape) == len(want) == 2 and shape[0] == want[0] and abs(shape[1] - want[1]) == 1:
         return f"shift both or neither: {first}[:, :-1] with labels[:, 1:]."
     if shape == (*want, 1):

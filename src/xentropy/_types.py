@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 __all__ = ["A", "Array", "Arrays", "Namespace", "Options", "Reduction", "Scalar", "Weak"]
@@ -32,7 +33,7 @@ Reduction: TypeAlias = Literal["none", "sum", "mean", "partial"]
 class Namespace(Protocol):
     """The functions that `xentropy.formulas` may use; every backend's ``xp`` offers these.
 
-    All but the last six have the signature of the array API standard, 2024.12.
+    All but the last seven have the signature of the array API standard, 2024.12.
     """
 
     float32: Any
@@ -68,6 +69,10 @@ class Namespace(Protocol):
 
     def gather(self, x: Any, index: Any, /) -> Any:
         """``x[index]``: the entries of a vector at indices of any shape."""
+        ...
+
+    def rescue(self, held: Any, x: Any, otherwise: Callable[[], Any], /) -> Any:
+        """``x`` if ``held``, a 0-d bool, else ``otherwise()``; ``x`` where that costs too much."""
         ...
 
     def size(self, x: Any, axis: int | None, /) -> Any:

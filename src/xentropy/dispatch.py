@@ -7,6 +7,7 @@ backends whose framework is already in ``sys.modules`` are asked whether it is t
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     import importlib.metadata
 
 __all__ = [
+    "AutodiffBackend",
     "Backend",
+    "LayoutError",
     "backend_of",
     "check_devices",
     "describe",
@@ -29,6 +32,7 @@ __all__ = [
     "is_weak",
     "known_backend",
     "register_backend",
+    "registered_backends",
     "resolve",
 ]
 
@@ -36,7 +40,15 @@ _GROUP = "xentropy.backends"
 _GENERIC = "array_api"
 
 
-class Backend:
+class LayoutError(Exception):
+    """What `Backend.unwrap` raises of an array that it cannot read: what it must be, and a hint."""
+
+    def __init__(self, rule: str, hint: str) -> None:
+        super().__init__(rule, hint)
+        self.rule, self.hint = rule, hint
+
+
+class Backend(ABC):
     """What the library asks of a framework; an adapter overrides what its framework does otherwise.
 
     The defaults serve namespaces of the array API standard without automatic differentiation.
@@ -49,7 +61,7 @@ class Backend:
         The functions that the formulas use.
     """
 
-    #: Whether arrays carry derivatives; where not, `value_and_grad` runs the formulas' own.
+    #: Whether arrays carry derivatives, as those of an `AutodiffBackend` do.
     autodiff = False
 
     def __init__(self, name: str, xp: Namespace) -> None:
@@ -59,16 +71,19 @@ class Backend:
     def __repr__(self) -> str:
         return f"<xentropy backend {self.name}>"
 
+    @abstractmethod
     def owns(self, x: object) -> bool:
         """Whether ``x`` is an array of this framework."""
-        raise NotImplementedError
 
     def bind(self, x: Any) -> Backend:
         """The backend for the type of ``x``: itself, unless it serves several families."""
         return self
 
     def unwrap(self, x: Any) -> Any:
-        """An array as the library is to see it: a variable as what it holds now."""
+        """An array as the library is to see it: a variable as what it holds now.
+
+        `LayoutError` refuses one whose layout the formulas cannot read.
+        """
         return x
 
     def dtype_name(self, x: Any) -> str:
@@ -83,9 +98,9 @@ class Backend:
         """The dtype that lists and numbers become as predictions."""
         return "float64"
 
+    @abstractmethod
     def asarray(self, x: np.ndarray[Any, Any], like: Any | None) -> Any:
         """A NumPy array as an array of this family, on the device of ``like``."""
-        raise NotImplementedError
 
     def concrete(self, x: Any, *, sync: bool = False) -> np.ndarray[Any, Any] | None:
         """The values of ``x`` where reading them costs nothing: no trace, no sync, no compute.
@@ -127,13 +142,6 @@ class Backend:
         """
         return None
 
-    def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
-        """The framework's own derivative: of the first of the scalars that ``function`` returns.
-
-        ``function(*primals)`` returns a scalar and whatever else the caller is to get back.
-        """
-        raise NotImplementedError
-
     def kernels(self) -> list[str]:
         """What computes, for ``xentropy backends``."""
         return ["formulas"]
@@ -145,6 +153,19 @@ class Backend:
     def devices(self) -> list[str]:
         """The devices at hand, for ``xentropy backends``."""
         return ["cpu"]
+
+
+class AutodiffBackend(Backend):
+    """A `Backend` whose arrays carry derivatives; elsewhere the formulas' own are run."""
+
+    autodiff = True
+
+    @abstractmethod
+    def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
+        """The framework's own derivative: of the first of the scalars that ``function`` returns.
+
+        ``function(*primals)`` returns a scalar and whatever else the caller is to get back.
+        """
 
 
 _by_type: dict[type, Backend] = {}
@@ -219,6 +240,11 @@ def installed_backends() -> dict[str, Callable[[], Backend]]:
     return loaders
 
 
+def registered_backends() -> dict[str, Backend]:
+    """Return what `register_backend` was given, by the name of the framework."""
+    return dict(_registered)
+
+
 def is_weak(x: object) -> bool:
     """Whether ``x`` adopts the family and device of the predictions."""
     return isinstance(x, (bool, int, float, list, tuple, np.generic, np.ndarray))
@@ -237,7 +263,10 @@ def describe(x: Any) -> str:
         backend = backend_of(x)
     except DTypeError:
         return f"{type(x).__module__}.{type(x).__qualname__}".removeprefix("builtins.")
-    shape = ", ".join("?" if n is None else str(n) for n in x.shape)
+    try:
+        shape = ", ".join("?" if n is None or n != n else str(n) for n in x.shape)
+    except RuntimeError:  # of a nested tensor
+        shape = "..."
     device = backend.device(x)
     place = "" if device is None else f" {device}"
     return f"{backend.dtype_name(x)}[{shape}] {backend.name}{place}"

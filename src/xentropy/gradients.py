@@ -13,7 +13,7 @@ import numpy as np
 
 from ._tape import Tape, recording
 from ._types import Arrays
-from .dispatch import Backend, backend_of, is_weak, message
+from .dispatch import AutodiffBackend, Backend, backend_of, is_weak, message
 from .errors import DTypeError, OptionError, UnsupportedError, XentropyError
 from .reduction import Mean
 
@@ -77,7 +77,7 @@ def value_and_grad(
 
     @functools.wraps(inner)
     def evaluate(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        bound = signature.bind(*args, **kwargs)
+        bound = signature.bind_partial(*args, **kwargs)
         bound.apply_defaults()
         names = [_argument(loss, bound, target) for target in targets]
         backend, like = _backend(inner, (*held, *bound.arguments.values()))
@@ -107,6 +107,14 @@ def _signature(loss: Any) -> inspect.Signature:
         return inspect.signature(loss)
     except (TypeError, ValueError):
         _refuse_nameless(loss)
+    except AttributeError:
+        # Of a function that is made in what torch.compile reads it knows the names, no defaults.
+        code, kind = loss.__code__, inspect.Parameter
+        split = code.co_argcount
+        names = code.co_varnames[: split + code.co_kwonlyargcount]
+        found = [kind(name, kind.POSITIONAL_OR_KEYWORD) for name in names[:split]]
+        found += [kind(name, kind.KEYWORD_ONLY) for name in names[split:]]
+        return inspect.Signature(found)
 
 
 def _refuse_nameless(loss: Any) -> NoReturn:
@@ -243,7 +251,7 @@ def _differentiate(
     backend: Backend, call: Callable[..., Any], primals: dict[str, Any], reduces: bool
 ) -> tuple[Any, dict[str, Any]]:
     arrays = tuple(primals.values())
-    if backend.autodiff:
+    if isinstance(backend, AutodiffBackend):
 
         def scalar(*arrays: Any) -> tuple[Any, Any]:
             """What is differentiated, and what the caller gets back."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .dispatch import backend_of, message
 from .errors import DTypeError
 from .formulas import reduction as formulas
@@ -21,10 +23,10 @@ class Mean(NamedTuple):
 
     Parameters
     ----------
-    total : 0-d array
+    total : 0-d array or number
         The sum of the weighted losses in nats; float64 where the device has it.
-    weight : 0-d array
-        The sum of the weights.
+    weight : 0-d array or number
+        The sum of the weights. Of two numbers the value is an array of NumPy.
 
     Examples
     --------
@@ -58,7 +60,7 @@ class Mean(NamedTuple):
 
         Called on the class, ``Mean.sum(parts)``, it adds up the parts first.
         """
-        whole = self if isinstance(self, Mean) else _added(self)
+        whole = (self if isinstance(self, Mean) else _added(self))._arrays()
         xp = backend_of(whole.total).xp
         fields = (xp.sum(x, axis=None, keepdims=False) if x.ndim else x for x in whole)
         return type(whole)(*fields)
@@ -68,13 +70,29 @@ class Mean(NamedTuple):
 
         Of fields that hold one entry a part it is the value of each part.
         """
-        xp = backend_of(self.total).xp
-        return xp.astype(self._quotient(), getattr(xp, self._result()))
+        mean = self._arrays()
+        xp = backend_of(mean.total).xp
+        return xp.astype(mean._quotient(), getattr(xp, mean._result()))
 
     def perplexity(self) -> Any:
         """Return ``exp(total / weight)``, the exponential taken before rounding to that dtype."""
-        xp = backend_of(self.total).xp
-        return xp.astype(xp.exp(self._quotient()), getattr(xp, self._result()))
+        mean = self._arrays()
+        xp = backend_of(mean.total).xp
+        return xp.astype(xp.exp(mean._quotient()), getattr(xp, mean._result()))
+
+    def _arrays(self: Any) -> Any:
+        """The same with its numbers as arrays: of the other field's family, or of NumPy."""
+        arrays = [x for x in self if not isinstance(x, (int, float))]
+        if len(arrays) == len(self):
+            return self
+        like = arrays[0] if arrays else np.empty(0)
+        backend = backend_of(like)
+        wide = backend.accumulator(like)
+
+        def adopted(x: float) -> Any:
+            return backend.xp.astype(backend.asarray(np.asarray(x, wide), like), like.dtype)
+
+        return type(self)(*(adopted(x) if isinstance(x, (int, float)) else x for x in self))
 
     def _quotient(self) -> Any:
         # 0 / 0 has gradient 0 too. No division by 0, of which NumPy would warn.

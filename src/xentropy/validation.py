@@ -10,9 +10,9 @@ from typing import Any, Literal, NoReturn
 
 import numpy as np
 
-from ._labels import check_index_labels, integer, keep_of_index, same
-from .dispatch import Backend, check_devices, is_weak, message, resolve
-from .errors import DTypeError, OptionError, ShapeError, XentropyError
+from ._labels import check_index_labels, integer, keep_of_index, same, unknown
+from .dispatch import Backend, LayoutError, check_devices, is_weak, message, resolve
+from .errors import DTypeError, OptionError, ShapeError, UnsupportedError, XentropyError
 from .formulas.formula import Formula, along
 from .strict import check_values, check_weight
 
@@ -44,16 +44,20 @@ class Call:
         self.name = name
         self.reduction = reduction
         self.backend: Backend = resolve(name, given)
-        self.given = {k: self._take(x) for k, x in given.items()}
+        self.given = {k: self._take(k, x) for k, x in given.items()}
         check_devices(name, self.backend, self.given)
         self.first = next(iter(given))
         _reduction(self)
 
-    def _take(self, x: Any) -> Any:
+    def _take(self, name: str, x: Any) -> Any:
         """An argument without what it is wrapped in; NumPy's scalars are 0-d arrays of NumPy."""
         if isinstance(x, np.generic) and self.backend.owns(x):
             return np.asarray(x)
-        return x if is_weak(x) else self.backend.unwrap(x)
+        try:
+            return x if is_weak(x) else self.backend.unwrap(x)
+        except LayoutError as error:
+            text = message(self.name, f"`{name}` must be {error.rule}.", {name: x}, error.hint)
+            raise UnsupportedError(text) from None
 
     def fail(self, error: type[XentropyError], rule: str, *shown: str, hint: str = "") -> NoReturn:
         """Raise ``error``, showing the named arguments."""
@@ -232,6 +236,9 @@ def rows(
     n = call.x.shape[call.axis]
     if n == 0:
         call.fail(ShapeError, f"`{call.first}` must have at least one class.", call.first)
+    if n != n and (labels != "none" or call.given.get(mask) is not None):
+        rule = f"the number of classes of `{call.first}` must be known."
+        call.fail(UnsupportedError, rule, call.first, hint=unknown(call.x.shape))
     call.class_weight = class_vector(call, "class_weight")
     call.class_mask = _class_mask(call, mask)
     if labels == "none":
@@ -359,7 +366,7 @@ def _rank_hint(name: str, shape: tuple[int, ...], full: tuple[int, ...]) -> str:
     if missing == -1 and shape == (*full, 1):
         return f"drop its last axis: {name}[..., 0]."
     if missing < 1 or not shape:
-        return ""
+        return "" if missing else unknown(shape + full)
     kept, new = [":"] * len(shape), ["None"] * missing
     for fits, key in ((full, kept + new), (full[missing:], new + kept)):
         if all(map(same, shape, fits)):

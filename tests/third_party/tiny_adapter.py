@@ -20,12 +20,16 @@ _FUNCTIONS = """
 _namespace: Any = SimpleNamespace(
     **{name: lift(getattr(np, name)) for name in _FUNCTIONS.split()},
     astype=lift(lambda x, dtype: x.astype(dtype)),
+    broadcast_like=lift(lambda x, like: np.broadcast_to(x, like.shape)),
     class_range=lift(lambda labels, n: np.arange(n, dtype=labels.dtype)),
     float32=np.float32,
     float64=np.float64,
+    gather=lift(lambda x, index: x[index]),
     int64=np.int64,
+    rescue=lambda held, x, otherwise: x if held.values else otherwise(),
     size=lambda x, axis: x.values.size if axis is None else x.shape[axis],
     stop_gradient=lambda x: x,
+    total=lift(lambda x, dtype: x.sum(dtype=dtype)),
 )
 
 

@@ -15,10 +15,14 @@ from xentropy.formulas.numeric import split_sum
 __all__ = ["backend"]
 
 _STANDARD = (
-    *("abs", "exp", "expand_dims", "float32", "float64", "int64", "isfinite", "isinf", "log"),
-    *("log1p", "max", "ones_like", "pow", "reshape", "sign", "squeeze", "tanh", "where"),
-    "zeros_like",
+    *("abs", "exp", "float32", "float64", "int64", "isfinite", "isinf", "log", "log1p", "max"),
+    *("ones_like", "pow", "reshape", "sign", "squeeze", "tanh", "where", "zeros_like"),
 )
+
+
+def _is_known(x: Any) -> bool:
+    """Whether all lengths are known; Dask writes NaN for one that is not."""
+    return all(n == n for n in x.shape)
 
 
 def _namespace(base: Any) -> Any:
@@ -26,6 +30,14 @@ def _namespace(base: Any) -> Any:
 
     def astype(x: Any, dtype: Any, /) -> Any:
         return x if x.dtype == dtype else base.astype(x, dtype)
+
+    def broadcast_like(x: Any, like: Any, /) -> Any:
+        known = _is_known(like)
+        return base.broadcast_to(x, like.shape) if known else x + base.zeros_like(like)
+
+    def expand_dims(x: Any, /, *, axis: int) -> Any:
+        # Dask's own reshapes, which takes known lengths.
+        return x[(slice(None),) * (axis % (x.ndim + 1)) + (None, ...)]
 
     def total(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
         def own(terms: Any) -> Any:
@@ -36,8 +48,10 @@ def _namespace(base: Any) -> Any:
         result = split_sum(xp, own, x, axis, x.shape[axis])
         return result if keepdims else base.squeeze(result, axis=axis)
 
-    def size(x: Any, axis: int | None, /) -> int:
-        return int(x.size) if axis is None else int(x.shape[axis])
+    def size(x: Any, axis: int | None, /) -> Any:
+        n = x.size if axis is None else x.shape[axis]
+        # An unknown one is computed with the rest.
+        return int(n) if n == n else base.sum(base.ones_like(x, dtype=base.int64), axis=axis)
 
     def class_range(labels: Any, n: int, /) -> Any:
         return base.arange(n, dtype=labels.dtype, device=array_api_compat.device(labels))
@@ -46,6 +60,9 @@ def _namespace(base: Any) -> Any:
         return total(astype(x, dtype), axis=None, keepdims=False)
 
     def gather(x: Any, index: Any, /) -> Any:
+        if not _is_known(index):
+            hits = expand_dims(index, axis=-1) == base.arange(x.shape[0], dtype=index.dtype)
+            return base.sum(base.where(hits, x, base.zeros_like(x)), axis=-1)
         flat = base.take(x, base.reshape(index, (-1,)), axis=0)
         return base.reshape(flat, index.shape)
 
@@ -53,9 +70,11 @@ def _namespace(base: Any) -> Any:
     xp: Any = SimpleNamespace(
         **functions,
         astype=astype,
-        broadcast_like=lambda x, like, /: base.broadcast_to(x, like.shape),
+        broadcast_like=broadcast_like,
         class_range=class_range,
+        expand_dims=expand_dims,
         gather=gather,
+        rescue=lambda held, x, otherwise, /: base.where(held, x, otherwise()),
         size=size,
         stop_gradient=lambda x, /: x,
         sum=total,

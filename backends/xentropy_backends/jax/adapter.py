@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from xentropy._types import Arrays, Options
-from xentropy.dispatch import Backend
+from xentropy.dispatch import AutodiffBackend
 from xentropy.formulas import formula as rules
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.numeric import exact_log1p
@@ -49,10 +50,6 @@ def _max(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
     return jnp.max(x, axis=axis, keepdims=keepdims)
 
 
-def _total(x: Any, dtype: Any, /) -> Any:
-    return _sum(x, axis=None, keepdims=False) if x.dtype == dtype else jnp.sum(x, dtype=dtype)
-
-
 _namespace: Any = SimpleNamespace(
     abs=jnp.abs,
     astype=lambda x, dtype, /: jnp.asarray(x, dtype=dtype),
@@ -72,6 +69,8 @@ _namespace: Any = SimpleNamespace(
     max=_max,
     ones_like=jnp.ones_like,
     pow=_pow,
+    # Needed in float64 only, where a second sum would keep XLA from fusing the loss into the first.
+    rescue=lambda held, x, otherwise, /: x,
     reshape=jnp.reshape,
     sign=jnp.sign,
     size=_size,
@@ -79,10 +78,15 @@ _namespace: Any = SimpleNamespace(
     stop_gradient=jax.lax.stop_gradient,
     sum=_sum,
     tanh=jnp.tanh,
-    total=_total,
+    total=lambda x, dtype, /: jnp.sum(x, dtype=dtype),
     where=jnp.where,
     zeros_like=jnp.zeros_like,
 )
+
+
+def _inside(formula: Formula) -> AbstractContextManager[Any]:
+    """Where a formula is evaluated: a reduction in float64, also without x64."""
+    return _x64(True) if formula.reduces == "all" else nullcontext()
 
 
 @functools.cache
@@ -104,7 +108,8 @@ def _rule(
     @jax.custom_jvp
     def evaluate(*operands: Any) -> Any:
         arrays, options = split(operands)
-        return rules.value(_namespace, formula, arrays, options)
+        with _inside(formula):
+            return rules.value(_namespace, formula, arrays, options)
 
     def push(primals: Arrays, tangents: Arrays) -> tuple[Any, Any]:
         arrays, options = split(primals)
@@ -113,16 +118,15 @@ def _rule(
             for role, t in zip(formula.roles.values(), tangents[:count], strict=True)
         )
         output = evaluate(*primals)
-        tangent = rules.jvp(_namespace, formula, arrays, options, moving)
+        with _inside(formula):
+            tangent = rules.jvp(_namespace, formula, arrays, options, moving)
         return output, jnp.zeros_like(output) if tangent is None else tangent
 
     evaluate.defjvp(push, symbolic_zeros=True)
     return jax.jit(evaluate)
 
 
-class _JAX(Backend):
-    autodiff = True
-
+class _JAX(AutodiffBackend):
     def owns(self, x: object) -> bool:
         return isinstance(x, jax.Array)
 
@@ -157,6 +161,8 @@ class _JAX(Backend):
     def apply(
         self, formula: Formula, arrays: Arrays, options: Options, upstream: float | None = None
     ) -> Any:
+        if formula.reduces == "all":
+            options = {**options, "dtype": "float64"}
         numbers = {k: v for k, v in options.items() if type(v) is float}
         static = tuple((k, v) for k, v in options.items() if type(v) is not float)
         return _rule(formula, static, tuple(numbers))(*arrays, *numbers.values())

@@ -68,6 +68,7 @@ _namespace: Any = SimpleNamespace(
     max=np.max,
     ones_like=np.ones_like,
     pow=np.power,
+    rescue=lambda held, x, otherwise, /: x if held else otherwise(),
     reshape=np.reshape,
     sign=np.sign,
     size=_size,

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from xentropy._types import Arrays, Namespace, Options
-from xentropy.dispatch import Backend
+from xentropy.dispatch import AutodiffBackend
 from xentropy.errors import UnsupportedError
 from xentropy.formulas.formula import Formula, value, vjp
 from xentropy.formulas.numeric import exact_log1p, split_sum
@@ -81,6 +81,13 @@ def _size(x: Any, axis: int | None, /) -> Any:
     return tf.shape(x, out_type=tf.int64)[axis]
 
 
+def _rescue(held: Any, x: Any, otherwise: Callable[[], Any], /) -> Any:
+    if tf.executing_eagerly():
+        # On an accelerator to ask would be to wait.
+        return x if not kernels.accelerated(x) and held else tf.where(held, x, otherwise())
+    return tf.cond(held, lambda: x, otherwise)
+
+
 def _class_range(labels: Any, n: Any, /) -> Any:
     return tf.range(tf.cast(n, labels.dtype))
 
@@ -110,6 +117,7 @@ _namespace: Any = SimpleNamespace(
     max=_max,
     ones_like=tf.ones_like,
     pow=tf.pow,
+    rescue=_rescue,
     reshape=tf.reshape,
     sign=tf.sign,
     size=_size,
@@ -132,9 +140,7 @@ _REAL = {
 """What logits are computed in."""
 
 
-class _TensorFlow(Backend):
-    autodiff = True
-
+class _TensorFlow(AutodiffBackend):
     def owns(self, x: object) -> bool:
         # Keras variables too; ragged and sparse tensors and slices are not arrays.
         return isinstance(x, tf.__internal__.types.Tensor)

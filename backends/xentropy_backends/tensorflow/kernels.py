@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
+import importlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -72,19 +73,19 @@ def accelerated(x: Any) -> bool:
     return place(x.device) != "cpu"
 
 
-class Kernel:
+class Kernel(ABC):
     """What evaluates one call in eager mode, with a gradient whose gradient is the formula's."""
 
     def __init__(self, xp: Namespace, formula: Formula, options: Options) -> None:
         self.xp, self.formula, self.options = xp, formula, options
 
+    @abstractmethod
     def value(self, arrays: Arrays) -> Any:
         """The losses."""
-        raise NotImplementedError
 
+    @abstractmethod
     def slope(self, upstream: Any, arrays: Arrays) -> Any:
         """The gradient by the logits."""
-        raise NotImplementedError
 
     def gradient(self, upstream: Any, arrays: Arrays) -> Any:
         """The gradient by the logits, to be differentiated again."""
@@ -151,28 +152,31 @@ def find(xp: Namespace, formula: Formula, arrays: Arrays, options: Options) -> K
     return None
 
 
+def _internal(name: str) -> Any:
+    """A module that is not public; where it is missing, no call is short."""
+    try:
+        return importlib.import_module(f"tensorflow.python.eager.{name}")
+    except ImportError:
+        return None
+
+
+_forwardprop_util, _record = _internal("forwardprop_util"), _internal("record")
+
+
 def _is_recorded() -> bool:
-    return True
+    return bool(_record.could_possibly_record())
 
 
 def _has_tangent(x: Any) -> bool:
-    return True
-
-
-# Not public. Where they are missing, no call is short.
-with contextlib.suppress(ImportError):
-    from tensorflow.python.eager import forwardprop_util, record
-
-    _is_recorded = record.could_possibly_record
-
-    def _has_tangent(x: Any) -> bool:
-        return bool(forwardprop_util.pack_tangents([x]).tangents)
+    return bool(_forwardprop_util.pack_tangents([x]).tangents)
 
 
 def plain_cross_entropy(
     x: Any, labels: Any, reduction: str, by_formulas: Callable[[Any], Any]
 ) -> Any:
     """`plain.cross_entropy` of eager tensors on the CPU; None where they are not, or fail."""
+    if not (_record and _forwardprop_util):
+        return None
     if any(tf.is_symbolic_tensor(t) or accelerated(t) for t in (x, labels)):
         return None
     recorded = _is_recorded()
@@ -206,7 +210,7 @@ def _connect(x: Any, result: Any, early: list[Any], by_formulas: Callable[[Any],
             again = by_formulas(x)
         return [tape.gradient(again, x, output_gradients=cotangent)]
 
-    record.record_operation("XentropyPlain", [result], [x], gradient)
+    _record.record_operation("XentropyPlain", [result], [x], gradient)
     return result
 
 

@@ -11,7 +11,7 @@ import torch
 from torch.autograd import forward_ad
 
 from xentropy._types import Arrays, Options
-from xentropy.dispatch import Backend
+from xentropy.dispatch import AutodiffBackend, LayoutError
 from xentropy.formulas import formula as rules
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.numeric import split_sum
@@ -47,6 +47,12 @@ def _sign(x: Any, /) -> Any:
     return torch.where(torch.isnan(x), x, torch.sign(x))
 
 
+def _rescue(held: Any, x: Any, otherwise: Callable[[], Any], /) -> Any:
+    if not torch.compiler.is_compiling() and kernels.is_plain(held):
+        return x if held else otherwise()
+    return torch.where(held, x, otherwise())
+
+
 def _class_range(labels: Any, n: Any, /) -> Any:
     return torch.arange(n, dtype=labels.dtype, device=labels.device)
 
@@ -78,6 +84,7 @@ _namespace: Any = SimpleNamespace(
     max=lambda x, /, *, axis, keepdims: torch.amax(x, dim=axis, keepdim=keepdims),
     ones_like=torch.ones_like,
     pow=torch.pow,
+    rescue=_rescue,
     reshape=torch.reshape,
     sign=_sign,
     size=_size,
@@ -267,11 +274,18 @@ _REAL = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 _EXCHANGED = {torch.float32, torch.float64, torch.int32, torch.int64, torch.bool}
 
 
-class _Torch(Backend):
-    autodiff = True
-
+class _Torch(AutodiffBackend):
     def owns(self, x: object) -> bool:
         return isinstance(x, torch.Tensor)
+
+    def unwrap(self, x: Any) -> Any:
+        if x is None or (x.layout is torch.strided and not x.is_nested):
+            return x
+        rule, hint = f"a dense tensor, not {x.layout}", "pass its to_dense()."
+        if x.is_nested:
+            rule = "a dense tensor, not a nested one"
+            hint = "pass its to_padded_tensor(0.0), and as `where` what is no padding."
+        raise LayoutError(rule, hint)
 
     def device(self, x: Any) -> Any:
         return x.device

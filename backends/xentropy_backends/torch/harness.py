@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 from unittest import mock
@@ -53,6 +55,15 @@ class _Torch(Harness):
 
     def elsewhere(self, x: Any) -> Any:
         return x.to("meta")
+
+    def layouts(self, x: Any) -> Mapping[str, Any]:
+        found = {"torch.sparse_coo": x.to_sparse()}
+        found["a nested one"] = torch.nested.as_nested_tensor([x, x[:1]], layout=torch.jagged)
+        with warnings.catch_warnings(action="ignore"):  # that it is a prototype
+            found["a nested one (strided)"] = torch.nested.as_nested_tensor([x, x[:1]])
+        if torch.backends.mkldnn.is_available():
+            found["torch._mkldnn"] = x.to_mkldnn()
+        return found
 
     def gradient(
         self, f: Run, primals: tuple[Any, ...], argnums: tuple[int, ...]

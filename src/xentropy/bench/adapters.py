@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeAlias
 
@@ -29,7 +30,7 @@ class MissingError(Exception):
     """There is no such op, or what has it is not installed."""
 
 
-class Adapter:
+class Adapter(ABC):
     """What NumPy needs, and the others in part."""
 
     framework: ClassVar = "numpy"
@@ -87,9 +88,9 @@ class Adapter:
         function = self.op(run)
         return (self.gradient if run.gradient else self.forward)(run, function, arrays)
 
+    @abstractmethod
     def op(self, run: Run) -> Function:
         """Return the framework's own op as a function of predictions and labels."""
-        raise NotImplementedError
 
     def forward(self, run: Run, function: Function, arrays: tuple[Tensor, ...]) -> Timed:
         """Return what computes the loss."""

@@ -103,10 +103,12 @@ example_weights = Formula(
 )
 
 
-def _sum(xp: Namespace, x: Any, dtype: str) -> Any:
+def _sum(xp: Namespace, x: Any, dtype: str, scale: float = 1.0) -> Any:
     # A new array also where there is nothing to add: the tapes know arrays by identity.
     wide = getattr(xp, dtype)
-    return xp.total(x, wide) if x.ndim else 1.0 * xp.astype(x, wide)
+    if scale != 1.0 or not x.ndim:
+        x = scale * xp.astype(x, wide)
+    return xp.total(x, wide) if x.ndim else x
 
 
 def _total(xp: Namespace, *, losses: Any, dtype: str, result: str) -> Any:
@@ -122,27 +124,48 @@ def _total_partials(
 total = Formula("sum", {"losses": "summands"}, "all", _total, _total_partials)
 
 
-def _mean_parts(
-    xp: Namespace, losses: Any, weights: Any, denominator: Any, dtype: str
-) -> tuple[Any, Any, Any]:
-    """The sum, the denominator, and whether they are 0 / 0; the denominator is 1 there."""
-    numerator = _sum(xp, losses, dtype)
+# Fewer than 2^64 numbers, so scaled, have a sum; only what is nothing beside it is lost.
+_SCALE = 2.0**-64
+
+
+def _sums(
+    xp: Namespace, losses: Any, weights: Any, denominator: Any, dtype: str, scale: float = 1.0
+) -> tuple[Any, Any]:
+    """The sum and the denominator, both times ``scale``."""
+    numerator = _sum(xp, losses, dtype, scale)
     if denominator is None and weights is None:
         n = xp.size(losses, None)
-        denominator = xp.ones_like(numerator) * (
-            n if isinstance(n, int) else xp.astype(n, numerator.dtype)
-        )
-    elif denominator is None:
-        denominator = _sum(xp, weights, dtype)
-    empty = (denominator == 0) & (numerator == 0)
-    return numerator, xp.where(empty, 1.0, denominator), empty
+        n = n if isinstance(n, int) else xp.astype(n, numerator.dtype)
+        return numerator, xp.ones_like(numerator) * n * scale
+    if denominator is None:
+        return numerator, _sum(xp, weights, dtype, scale)
+    return numerator, denominator * scale
+
+
+def _quotient(
+    xp: Namespace, losses: Any, weights: Any, denominator: Any, dtype: str, result: str
+) -> tuple[Any, Any, Any]:
+    """The mean, the denominator, and whether they are 0 / 0; the denominator is 1 there."""
+    numerator, below = _sums(xp, losses, weights, denominator, dtype)
+    empty = (below == 0) & (numerator == 0)
+    below = xp.where(empty, 1.0, below)
+    quotient = numerator / below
+    if dtype == result:  # else the sums are of a wider one
+        held = xp.isfinite(numerator + below)
+
+        def scaled() -> Any:
+            above, below = _sums(xp, losses, weights, denominator, dtype, _SCALE)
+            return above / xp.where(held, 1.0, below)
+
+        quotient = xp.rescue(held, quotient, scaled)
+    return quotient, below, empty
 
 
 def _mean(
     xp: Namespace, *, losses: Any, weights: Any, denominator: Any, dtype: str, result: str
 ) -> Any:
-    numerator, denominator, _ = _mean_parts(xp, losses, weights, denominator, dtype)
-    return xp.astype(numerator / denominator, getattr(xp, result))
+    quotient, _, _ = _quotient(xp, losses, weights, denominator, dtype, result)
+    return xp.astype(quotient, getattr(xp, result))
 
 
 def _mean_partials(
@@ -158,9 +181,9 @@ def _mean_partials(
     n = xp.size(losses, None)
     if wrt == ("losses",) and weights is None and denominator is None and isinstance(n, int):
         return {"losses": 1.0 / n if n else 0.0}  # without a look at the losses
-    numerator, denominator, empty = _mean_parts(xp, losses, weights, denominator, dtype)
-    each = xp.where(empty, 0.0, 1.0 / denominator)
-    fall = xp.where(empty, 0.0, -(numerator / denominator) / denominator)
+    quotient, below, empty = _quotient(xp, losses, weights, denominator, dtype, result)
+    each = xp.where(empty, 0.0, 1.0 / below)
+    fall = xp.where(empty, 0.0, -quotient / below)
     found = {"losses": each, "weights": fall, "denominator": fall}
     return {name: found[name] for name in wrt}
 

@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from xentropy.errors import UnsupportedError
+
 from .oracle import Truth
 
 __all__ = ["LOSSES", "blocks", "evaluate", "reduce", "supported"]
@@ -261,7 +263,7 @@ def blocks(
 
     Raises
     ------
-    NotImplementedError
+    UnsupportedError
         If `np.longdouble` is no wider than float64 on this platform.
     ValueError
         If the loss is not in `LOSSES`, or `wrt` names another argument.
@@ -271,7 +273,7 @@ def blocks(
             f"np.longdouble has {_BITS} bits here and {_ENOUGH_BITS} are needed: "
             "use xentropy.parity.oracle on a sample"
         )
-        raise NotImplementedError(msg)
+        raise UnsupportedError(msg)
     if loss not in LOSSES or any(name != _FIRST[loss] for name in wrt):
         msg = f"not done in bulk: {loss!r} with respect to {wrt}; {_FIRST} is"
         raise ValueError(msg)

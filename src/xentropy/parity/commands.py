@@ -16,8 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import xentropy
 from xentropy.bench.command import bench
+from xentropy.dispatch import registered_backends
 
-from . import comparison, frameworks, outputs, processes, selection, userdata
+from . import comparison, frameworks, outputs, processes, selection, userdata, worker
 from .cases import DTYPES, Case
 from .report import data, terminal
 from .report.rows import not_finite
@@ -105,9 +106,11 @@ def parity(
 def _list(no_color: _NoColor = False) -> None:
     """List the frameworks found: versions, devices, and which kernels compute."""
     console = Console(no_color=no_color or None, highlight=False)
-    known = frameworks.find()
-    present = [name for name, f in known.items() if f.version is not None]
-    ends: dict[str, processes.Finished] = {}
+    known = frameworks.find() | frameworks.others()
+    # Those registered are known to this process only.
+    here = registered_backends().keys() - frameworks.KNOWN
+    ends = {name: processes.Finished(name, Path(), worker.about(name)) for name in here}
+    present = [n for n, f in known.items() if f.version is not None and n not in here]
     with (
         tempfile.TemporaryDirectory(prefix="xentropy-parity-") as scratch,
         processes.running(present, None, Path(scratch)) as futures,

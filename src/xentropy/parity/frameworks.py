@@ -6,7 +6,9 @@ import importlib.metadata
 import importlib.util
 from dataclasses import dataclass
 
-__all__ = ["KNOWN", "Framework", "find"]
+from xentropy.dispatch import installed_backends
+
+__all__ = ["KNOWN", "Framework", "find", "others"]
 
 KNOWN = {
     "jax": ("jax",),
@@ -38,7 +40,7 @@ def _version(name: str) -> str | None:
             return None
     except (ImportError, ValueError):
         return None
-    for distribution in KNOWN[name]:
+    for distribution in KNOWN.get(name, (name,)):
         try:
             return importlib.metadata.version(distribution)
         except importlib.metadata.PackageNotFoundError:
@@ -49,3 +51,9 @@ def _version(name: str) -> str | None:
 def find() -> dict[str, Framework]:
     """Return all known frameworks by name."""
     return {name: Framework(name, _version(name)) for name in KNOWN}
+
+
+def others() -> dict[str, Framework]:
+    """Return those that other distributions, or this program, brought an adapter for."""
+    names = installed_backends().keys() - {*KNOWN, "array_api"}
+    return {name: Framework(name, _version(name)) for name in sorted(names)}

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 import xentropy
+from xentropy.dispatch import installed_backends
 from xentropy.testing.harness import Harness, load_harness
 
 from .cases import Case
@@ -34,9 +35,13 @@ Tensor: TypeAlias = Any
 Function: TypeAlias = Callable[..., Any]
 
 
-def about(harness: Harness) -> dict[str, Any]:
+def about(name: str) -> dict[str, Any]:
     """Return the versions, the devices and the kernels of a framework."""
-    backend = xentropy.backend_of(harness.array(np.zeros(1, np.float32)))
+    loaders = installed_backends()
+    if name in loaders:
+        backend = loaders[name]()
+    else:
+        backend = xentropy.backend_of(load_harness(name).array(np.zeros(1, np.float32)))
     return {
         "versions": backend.versions(),
         "devices": backend.devices(),
@@ -212,9 +217,12 @@ def main(arguments: list[str] | None = None) -> None:
         def say(record: Any) -> None:
             print(json.dumps(record), file=line, flush=True)
 
-        harness = load_harness(chosen.backend)
-        say({"about": about(harness)})
-        if chosen.folder is not None:
+        if chosen.folder is None:
+            say({"about": about(chosen.backend)})
+        else:
+            # The harness first: it decides how the framework is configured.
+            harness = load_harness(chosen.backend)
+            say({"about": about(chosen.backend)})
             _work(harness, chosen.folder, chosen.out, say)
         say({"done": True})
 

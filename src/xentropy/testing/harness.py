@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import xentropy
+from xentropy.errors import UnsupportedError
 
 __all__ = ["Harness", "Run", "load_harness"]
 
@@ -50,6 +51,10 @@ class Harness:
         """Copy an array to another device; None where there is no other."""
         return None
 
+    def layouts(self, x: Any) -> Mapping[str, Any]:
+        """Copies of a matrix, by layout, that no formula reads."""
+        return {}
+
     def accelerator(self) -> AbstractContextManager[Any] | None:
         """Treat arrays as if they lay on an accelerator; None where it makes no difference."""
         return None
@@ -61,8 +66,9 @@ class Harness:
     def gradient(
         self, f: Run, primals: tuple[Any, ...], argnums: tuple[int, ...]
     ) -> tuple[Any, ...]:
-        """The framework's own gradient of a scalar function; the library's where it has none."""
-        raise NotImplementedError
+        """The framework's own gradient of a scalar function."""
+        msg = f"{self.name} has no automatic differentiation.\nHint: use xentropy.value_and_grad."
+        raise UnsupportedError(msg)
 
 
 def load_harness(name: str) -> Harness:
