@@ -188,12 +188,14 @@ class _TensorFlow(AutodiffBackend):
         arrays = tuple(None if x is None else _tensor(x) for x in arrays)
         # What tapes do not watch they do not keep: of the value they need no intermediate result.
         constants = tuple(None if x is None else tf.stop_gradient(x) for x in arrays)
-        kernel = kernels.find(self.xp, formula, arrays, options)
+        kernel = kernels.find(self.xp, formula, arrays, options, upstream)
         output = (
             value(self.xp, formula, constants, options)
             if kernel is None
             else kernel.value(constants)
         )
+        if tf.executing_eagerly() and not kernels.is_recorded():
+            return output
         first, *others = _groups(formula, arrays, kernel is not None) or [()]
         result = _differentiable(self.xp, formula, arrays, options, first, output, kernel)
         for group in others:

@@ -17,7 +17,7 @@ from xentropy.formulas import fused
 from xentropy.formulas.formula import Formula, jvp, vjp
 from xentropy.kernels import calls, plain
 
-__all__ = ["Kernel", "accelerated", "find", "place", "plain_cross_entropy"]
+__all__ = ["Kernel", "accelerated", "find", "is_recorded", "place", "plain_cross_entropy"]
 
 
 def _map_rows(f: Callable[..., Any], rows: Arrays, step: int, /) -> Any:
@@ -123,23 +123,29 @@ class _Fused(Kernel):
 
 
 class _OnHost(Kernel):
-    """A kernel on the memory of tensors on the CPU."""
+    """A kernel on the memory of tensors on the CPU, which computes the gradient with the value."""
 
-    _state: Any = None
+    def __init__(
+        self, xp: Namespace, formula: Formula, options: Options, upstream: float | None
+    ) -> None:
+        super().__init__(xp, formula, options)
+        self._upstream = upstream
+        self._state: Any = None
 
     def value(self, arrays: Arrays) -> Any:
-        lent = tuple(map(_lend, arrays))
+        lent, saving = tuple(map(_lend, arrays)), is_recorded()
+        call = functools.partial(calls.losses, saving=saving, upstream=self._upstream)
         with np.errstate(all="ignore"):
-            losses, self._state = calls.losses(
-                self.formula, lent, self.options, saving=True, upstream=None, empty=_aligned
-            )
+            losses, self._state = call(self.formula, lent, self.options, empty=_aligned)
         return _take(losses)
 
     def slope(self, upstream: Any, arrays: Arrays) -> Any:
         return _take(calls.gradient(self._state, _lend(upstream), empty=_aligned))
 
 
-def find(xp: Namespace, formula: Formula, arrays: Arrays, options: Options) -> Kernel | None:
+def find(
+    xp: Namespace, formula: Formula, arrays: Arrays, options: Options, upstream: float | None
+) -> Kernel | None:
     """What evaluates the formula in eager mode; None where the formula does."""
     given = [x for x in arrays if x is not None]
     if any(tf.is_symbolic_tensor(x) for x in given):
@@ -148,7 +154,7 @@ def find(xp: Namespace, formula: Formula, arrays: Arrays, options: Options) -> K
         return _Fused(xp, formula, options) if formula in fused.FORMULAS else None
     on_host = not any(map(accelerated, given))
     if on_host and calls.serves(formula, arrays, arrays[0].dtype.name):
-        return _OnHost(xp, formula, options)
+        return _OnHost(xp, formula, options, upstream)
     return None
 
 
@@ -163,8 +169,9 @@ def _internal(name: str) -> Any:
 _forwardprop_util, _record = _internal("forwardprop_util"), _internal("record")
 
 
-def _is_recorded() -> bool:
-    return bool(_record.could_possibly_record())
+def is_recorded() -> bool:
+    """Whether somebody may ask for a gradient of what is computed now."""
+    return _record is None or bool(_record.could_possibly_record())
 
 
 def _has_tangent(x: Any) -> bool:
@@ -179,7 +186,7 @@ def plain_cross_entropy(
         return None
     if any(tf.is_symbolic_tensor(t) or accelerated(t) for t in (x, labels)):
         return None
-    recorded = _is_recorded()
+    recorded = is_recorded()
     if recorded and _has_tangent(x):
         return None
     lent, y = _lend(x), np.from_dlpack(labels)
@@ -203,7 +210,7 @@ def _connect(x: Any, result: Any, early: list[Any], by_formulas: Callable[[Any],
     """
 
     def gradient(cotangent: Any) -> Any:
-        if early and not _is_recorded() and np.all(_lend(cotangent) == 1):
+        if early and not is_recorded() and np.all(_lend(cotangent) == 1):
             return [early.pop()]
         with tf.GradientTape() as tape:
             tape.watch(x)
