@@ -12,7 +12,7 @@ from xentropy._types import Arrays, Options
 from xentropy.dispatch import Backend
 from xentropy.formulas.formula import Formula, value, vjp
 from xentropy.kernels import calls, plain
-from xentropy.kernels.by_row import dtype_name
+from xentropy.kernels.memory import dtype_name
 
 __all__ = ["backend"]
 

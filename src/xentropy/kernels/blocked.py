@@ -17,10 +17,12 @@ import numpy.typing as npt
 
 from .by_row import Numbers
 
-__all__ = ["dense_gradients", "dense_rows", "index_gradients", "index_rows"]
+__all__ = ["BY_STRIDES", "dense_gradients", "dense_rows", "index_gradients", "index_rows"]
 
 Array = npt.NDArray[Any]
 
+BY_STRIDES = False
+"""Rows that do not follow one another are copied first."""
 BLOCK = 2**20
 """Bytes of a block: in less, calls and the interpreter lock cost more than the cache saves."""
 PART = 128
@@ -437,6 +439,7 @@ def index_rows(
 ) -> None:
     """Losses of rows ``start`` to ``stop``, and what their gradients need; see `rows`."""
     given, scale = _given(call)
+    out = out.reshape(-1, given.x.shape[1])
     scratch = _Scratch(given, stop - start, losses.dtype)
     evaluate = _index_loss if given.labels.ndim == 1 else _dense_loss
     with np.errstate(all="ignore"):
@@ -456,6 +459,7 @@ def index_gradients(
 ) -> None:
     """The gradients of rows ``start`` to ``stop``, each times its ``cotangent``; see `rows`."""
     given, _ = _given(call)
+    out = out.reshape(-1, given.x.shape[1])
     scratch = _Scratch(given, stop - start, like.dtype)
     rows = slice(start, stop)
     with np.errstate(all="ignore"):
@@ -464,7 +468,7 @@ def index_gradients(
 
 def _given(call: Any) -> tuple[_Given, Array]:
     """The arguments by name, and the scale of the examples."""
-    x, _, n, labels, t, class_weight, weights, mask, options, scale = call
+    x, _, _, n, labels, t, class_weight, weights, mask, options, scale = call
     labels = t if t.size else labels
     given = _Given(x.reshape(-1, n), labels, class_weight, weights, mask, Numbers(*options))
     return given, scale

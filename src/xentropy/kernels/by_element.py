@@ -12,7 +12,7 @@ from xentropy._types import Arrays, Options
 from xentropy.formulas import sigmoid
 from xentropy.formulas.formula import Formula
 
-from .by_row import named, plain
+from .memory import named, plain
 from .threads import run
 
 __all__ = ["FORMULAS", "State", "gradient", "losses"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,9 +12,10 @@ from xentropy._types import Arrays, Options
 from xentropy.formulas import softmax
 from xentropy.formulas.formula import Formula
 
+from .memory import ABSENT, Rows, matrix, result_of, rows_of
 from .threads import run
 
-__all__ = ["FORMULAS", "Numbers", "State", "dtype_name", "gradient", "losses", "named", "plain"]
+__all__ = ["FORMULAS", "Numbers", "State", "gradient", "losses"]
 
 Array = npt.NDArray[Any]
 
@@ -37,52 +37,21 @@ class Numbers(NamedTuple):
     gamma: float = -1.0  # of the focal loss, where it is not negative
 
 
-class _Rows(NamedTuple):
+class _Call(NamedTuple):
     """The arguments of a call as the kernels want them; size 0 stands for None."""
 
     kind: str
     shape: tuple[int, ...]
-    axis: int
-    dtype: Any  # of the logits as they came
-    x: Array
+    x: Rows
     labels: Array
     class_weight: Array
-    weights: Array
+    shares: Array
     mask: Array
     numbers: Numbers
     scale: Array
 
 
-def matrix(x: Array, axis: int) -> Array:
-    """The classes last, contiguous, half precision as its bits."""
-    moved = np.moveaxis(x, axis, -1)
-    return plain(moved.reshape(-1, moved.shape[-1]))
-
-
-def plain(x: Array) -> Array:
-    """Contiguous and in native byte order, half precision as its bits, 8 bits widened."""
-    flat = x if x.flags.c_contiguous and x.flags.aligned else np.require(x, requirements=["C", "A"])
-    if flat.dtype in _WIDE:
-        return flat
-    if not flat.dtype.isnative:
-        flat = flat.astype(flat.dtype.newbyteorder("="))
-    name = dtype_name(flat.dtype)
-    if name.startswith("float8"):
-        return flat.astype(np.float32)
-    return flat.view(_BITS[name]) if name in _BITS else flat
-
-
-_WIDE = (np.dtype(np.float32), np.dtype(np.float64))
-_BITS = {"float16": np.int16, "bfloat16": np.uint16}
-
-
-@functools.cache
-def dtype_name(dtype: Any) -> str:
-    """The name of a NumPy dtype, which takes NumPy 3 us to say."""
-    return str(dtype.name)
-
-
-def _prepare(formula: Formula, arrays: Arrays, options: Options) -> _Rows:
+def _prepare(engine: Any, formula: Formula, arrays: Arrays, options: Options) -> _Call:
     given = dict(zip(formula.roles, arrays, strict=True))
     x, axis, real = given["logits"], options["axis"], np.dtype(options["dtype"])
     n = x.shape[axis]
@@ -103,12 +72,10 @@ def _prepare(formula: Formula, arrays: Arrays, options: Options) -> _Rows:
         labels = np.ascontiguousarray(given["labels"].reshape(-1), np.int64)
     else:
         labels = matrix(np.asarray(given["labels"], real), axis)
-    return _Rows(
+    return _Call(
         kind,
         shape,
-        axis,
-        x.dtype,
-        matrix(x, axis),
+        rows_of(x, axis, engine.BY_STRIDES),
         labels,
         np.empty(0, real) if class_weight is None else class_weight,
         _shares(smoothing, class_weight, mask, n, real),
@@ -160,7 +127,7 @@ def _scale(
 class State(NamedTuple):
     """What a gradient needs of the call of its losses."""
 
-    rows: _Rows
+    call: _Call
     saved: Array
     upstream: float | None
     early: list[Array]  # the gradient where it is known already; it can be taken once
@@ -176,55 +143,39 @@ def losses(
     empty: Callable[..., Array],
 ) -> tuple[Array, State | None]:
     """Evaluate the formula, and say what `gradient` needs."""
-    rows = _prepare(formula, arrays, options)
-    out = empty(rows.x.shape[:1], options["dtype"])
-    saved = np.empty((rows.x.shape[0] if saving else 0, 4))
-    early = saving and upstream is not None
-    result = empty(rows.x.shape if early else (1, 0), rows.x.dtype)
-    kernel = getattr(engine, f"{rows.kind}_rows")
-    arguments = (_call(rows), upstream or 0.0, out, saved, result)
-    run(kernel, arguments, rows.x.shape[0], rows.x.size)
-    state = State(rows, saved, upstream, [result] if early else []) if saving else None
-    return out.reshape(rows.shape), state
+    call = _prepare(engine, formula, arrays, options)
+    rows = call.x
+    out, saved = empty((rows.count,), options["dtype"]), np.empty((rows.count if saving else 0, 4))
+    flat, early = np.empty(0, rows.flat.dtype), []
+    if saving and upstream is not None:
+        flat, result = result_of(rows, empty)
+        early = [result]
+    kernel = getattr(engine, f"{call.kind}_rows")
+    arguments = (_given(call), upstream or 0.0, out, saved, flat)
+    run(kernel, arguments, rows.count, rows.flat.size)
+    state = State(call, saved, upstream, early) if saving else None
+    return out.reshape(call.shape), state
 
 
 def gradient(engine: Any, state: State, cotangent: Array, empty: Callable[..., Array]) -> Array:
     """The gradient with respect to the logits, in their dtype and shape."""
-    rows = state.rows
+    call, rows = state.call, state.call.x
     if state.early and np.all(cotangent == state.upstream):
-        return _restore(rows, state.early.pop())
-    scale = np.broadcast_to(np.asarray(cotangent, np.float64), rows.shape).reshape(-1)
-    scale = np.ascontiguousarray(scale * rows.scale if rows.scale.size else scale)
-    if rows.scale.size:
-        scale = np.where(rows.scale == 0, 0.0, scale)
-    out = empty(rows.x.shape, rows.x.dtype)
-    kernel = getattr(engine, f"{rows.kind}_gradients")
-    like = np.empty((1, 0), rows.class_weight.dtype)
-    arguments = (_call(rows), scale, state.saved, like, out)
-    run(kernel, arguments, rows.x.shape[0], rows.x.size)
-    return _restore(rows, out)
+        return state.early.pop()
+    scale = np.broadcast_to(np.asarray(cotangent, np.float64), call.shape).reshape(-1)
+    scale = np.ascontiguousarray(scale * call.scale if call.scale.size else scale)
+    if call.scale.size:
+        scale = np.where(call.scale == 0, 0.0, scale)
+    flat, result = result_of(rows, empty)
+    kernel = getattr(engine, f"{call.kind}_gradients")
+    like = np.empty((1, 0), call.class_weight.dtype)
+    run(kernel, (_given(call), scale, state.saved, like, flat), rows.count, rows.flat.size)
+    return result
 
 
-def _call(rows: _Rows) -> tuple[Any, ...]:
+def _given(call: _Call) -> tuple[Any, ...]:
     """The `sums.Given` of the kernels, which take no class."""
-    index = rows.kind == "index"
-    labels, t = (rows.labels, rows.weights[:, :0]) if index else (_NO_STARTS, rows.labels)
-    x, (_, n) = rows.x.reshape(-1), rows.x.shape
-    options = tuple(rows.numbers)
-    weights = rows.class_weight, rows.weights, rows.mask
-    return (x, _NO_STARTS, n, labels, t, *weights, options, rows.scale)
-
-
-_NO_STARTS = np.empty(0, np.int64)
-
-
-def named(x: Array, dtype: Any) -> Array:
-    """The inverse of `plain`: the numbers again in a dtype, in native byte order."""
-    native = dtype.newbyteorder("=")
-    return x.view(native) if native.itemsize == x.dtype.itemsize else x.astype(native)
-
-
-def _restore(rows: _Rows, matrix: Array) -> Array:
-    n = matrix.shape[-1]
-    moved = named(matrix, rows.dtype).reshape(*rows.shape, n)
-    return np.moveaxis(moved, -1, rows.axis)
+    x, index = call.x, call.kind == "index"
+    labels, t = (call.labels, call.shares[:, :0]) if index else (ABSENT, call.labels)
+    weights = call.class_weight, call.shares, call.mask
+    return (x.flat, x.starts, x.step, x.n, labels, t, *weights, tuple(call.numbers), call.scale)

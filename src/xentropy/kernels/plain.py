@@ -17,7 +17,8 @@ from xentropy.formulas import softmax
 
 from . import small
 from .by_row import Numbers
-from .by_row import plain as as_plain
+from .memory import ABSENT
+from .memory import plain as as_plain
 from .calls import engine, has_numba, total
 from .threads import GRAIN
 
@@ -25,7 +26,7 @@ __all__ = ["by_formulas", "cross_entropy", "serves"]
 
 Array = npt.NDArray[Any]
 
-_NO_STARTS, _NOTHING_SAVED = np.empty(0, np.int64), np.empty((0, 4))
+_NOTHING_SAVED = np.empty((0, 4))
 
 
 @functools.cache
@@ -77,7 +78,7 @@ def cross_entropy(
     rows, y = as_plain(x).reshape(-1, x.shape[-1]), labels.reshape(-1)
     real = x.dtype if x.dtype == np.float64 else np.dtype(np.float32)
     losses = empty(y.shape, real)
-    out = np.empty((1, 0), rows.dtype) if upstream is None else empty(rows.shape, rows.dtype)
+    out = np.empty(0, rows.dtype) if upstream is None else empty((rows.size,), rows.dtype)
     if not _evaluate(rows, y, upstream or 0.0, losses, out):
         return None
     gradient = None if upstream is None else out.reshape(x.shape)
@@ -93,7 +94,7 @@ def _evaluate(x: Array, y: Array, upstream: float, losses: Array, out: Array) ->
     if not has_numba():
         return small.plain_rows(x, y, upstream, losses, out)
     n = x.shape[1]
-    call = (x.reshape(-1), _NO_STARTS, n, y, *_absent(losses.dtype))
+    call = (x.reshape(-1), ABSENT, 1, n, y, *_absent(losses.dtype))
     return engine(False).index_rows(call, upstream, losses, _NOTHING_SAVED, out, 0, y.size) == 0
 
 

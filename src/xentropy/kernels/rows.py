@@ -32,7 +32,10 @@ from .sums import (
     start_of,
 )
 
-__all__ = ["dense_gradients", "dense_rows", "index_gradients", "index_rows"]
+__all__ = ["BY_STRIDES", "dense_gradients", "dense_rows", "index_gradients", "index_rows"]
+
+BY_STRIDES = True
+"""Rows are read where they lie."""
 
 
 @inlined
@@ -87,6 +90,15 @@ def _z_loss(lse: Any, numbers: Any) -> Any:
     return numbers.z_loss * (lse * lse) if numbers.z_loss != 0 else 0.0
 
 
+@helper
+def _scatter(given: Any, first: Any, m: Any, stride: Any, rows: Any, out: Any) -> Any:
+    """Write gradients of some rows where their logits lie, the rows side by side."""
+    for j in range(given.n):
+        for i in range(m):
+            to = shifted(out, given.starts[first + i] + j * given.step)
+            to[0] = narrow_to(rows[i * stride + j], to[0])
+
+
 # --- index labels -----------------------------------------------------------------------------
 #
 # The gradient of a row is ``a e - w (1 + c e)`` with ``e = exp(x - top)`` and the weights ``w``
@@ -101,7 +113,7 @@ def _at_labels(given: Any, first: Any, m: Any, scratch: Any) -> Any:
         r = first + i
         y, found, weight, share = given.labels[r], np.nan, 1.0, 0.0
         if 0 <= y < given.n:
-            found = np.float64(widen(given.x[start_of(given, r) + y]))
+            found = np.float64(widen(given.x[start_of(given, r) + y * given.step]))
             found = found if _has_class(given, r, y) else -np.inf
             if given.weighted:
                 weight = np.float64(given.class_weight[y])
@@ -180,7 +192,7 @@ def _write_smoothed(e: Any, count: Any, a: Any, c: Any, scale: Any, weights: Any
         out[i] = narrow_to(a * e[i] - (w + w * (c * e[i])), out[i])
 
 
-@inlined
+@helper
 def _index_gradient(given: Any, r: Any, slopes: Any, s: Any, e: Any, scratch: Any, out: Any) -> Any:
     """The gradient of a row, times ``s``; ``e`` are its exponentials, if it is short."""
     n, one, row, size = given.n, scratch.one, shifted(given.x, start_of(given, r)), BLOCK
@@ -206,14 +218,25 @@ def _index_gradient(given: Any, r: Any, slopes: Any, s: Any, e: Any, scratch: An
 @inlined
 def _index_gradients(given: Any, first: Any, m: Any, scratch: Any, out: Any) -> Any:
     """The gradients of some rows; of those that have cotangent 0 it is 0."""
-    stride = padded(given.n) if is_short(given) else 0
+    n, zero = given.n, scratch.one - scratch.one
+    stride = padded(n) if is_short(given) else 0
     for i in range(m):
-        s, row = scratch.cotangent[i], shifted(out, i * given.n)
-        if s == 0:
-            _nothing(given.n, scratch.one - scratch.one, row)
+        s, e, slopes = (
+            scratch.cotangent[i],
+            shifted(scratch.e, i * stride),
+            shifted(scratch.slopes, 4 * i),
+        )
+        r, row, unit = first + i, shifted(out, (first + i) * n), shifted(scratch.unit, i * stride)
+        if given.step == 1 and s != 0:
+            _index_gradient(given, r, slopes, s, e, scratch, row)
+        elif given.step == 1:
+            _nothing(n, zero, row)
+        elif s != 0:
+            _index_gradient(given, r, slopes, s, e, scratch, unit)
         else:
-            e, slopes = shifted(scratch.e, i * stride), shifted(scratch.slopes, 4 * i)
-            _index_gradient(given, first + i, slopes, s, e, scratch, row)
+            _nothing(n, zero, unit)
+    if given.step != 1:
+        _scatter(given, first, m, stride, scratch.unit, out)
 
 
 @entry
@@ -234,8 +257,9 @@ def index_rows(
         To be written, in the compute dtype.
     saved : array, float64, shape (N, 4)
         To be written, for `index_gradients`; of size 0 if not wanted.
-    out : array, shape (N, C)
-        The gradient, to be written, in the dtype of ``x``; of size 0 if not wanted.
+    out : array
+        The gradient, to be written, in the dtype of ``x``: rows that follow one another, or, where
+        the classes lie apart, in the places of ``x``. Of size 0 if not wanted.
     """
     given = given_of(call)
     step = rows_at_once(given.n, stop - start)
@@ -256,7 +280,7 @@ def index_rows(
             _copy(scratch.slopes, 4 * m, shifted(pointer(saved), 4 * first))
         if out.size:
             _expect(given, first, m, upstream, scratch)
-            _index_gradients(given, first, m, scratch, shifted(pointer(out), first * given.n))
+            _index_gradients(given, first, m, scratch, pointer(out))
     # The scratch memory lives until it is asked for its size.
     return wrong if held[0].size + held[1].size else 0
 
@@ -279,7 +303,7 @@ def index_gradients(
             row_sums(given, first, m, True, scratch)
         _copy(shifted(pointer(saved), 4 * first), 4 * m, scratch.slopes)
         _copy(shifted(pointer(cotangent), first), m, scratch.cotangent)
-        _index_gradients(given, first, m, scratch, shifted(pointer(out), first * given.n))
+        _index_gradients(given, first, m, scratch, pointer(out))
     return held[0].size + held[1].size
 
 
@@ -320,7 +344,7 @@ def _write_dense(
         out[i] = narrow_to(scale * (p * ((a - own) + z) - own * q), out[i])
 
 
-@inlined
+@helper
 def _dense_gradient(given: Any, r: Any, slopes: Any, s: Any, e: Any, scratch: Any, out: Any) -> Any:
     """The gradient of a row, times ``s``; ``e`` are its exponentials, if it is short."""
     n, one, row = given.n, scratch.one, shifted(given.x, start_of(given, r))
@@ -341,14 +365,25 @@ def _dense_gradient(given: Any, r: Any, slopes: Any, s: Any, e: Any, scratch: An
 
 @inlined
 def _dense_gradients(given: Any, first: Any, m: Any, scratch: Any, out: Any) -> Any:
-    stride = padded(given.n) if is_short(given) else 0
+    n, zero = given.n, scratch.one - scratch.one
+    stride = padded(n) if is_short(given) else 0
     for i in range(m):
-        s, row = scratch.cotangent[i], shifted(out, i * given.n)
-        if s == 0:
-            _nothing(given.n, scratch.one - scratch.one, row)
+        s, e, slopes = (
+            scratch.cotangent[i],
+            shifted(scratch.e, i * stride),
+            shifted(scratch.slopes, 4 * i),
+        )
+        r, row, unit = first + i, shifted(out, (first + i) * n), shifted(scratch.unit, i * stride)
+        if given.step == 1 and s != 0:
+            _dense_gradient(given, r, slopes, s, e, scratch, row)
+        elif given.step == 1:
+            _nothing(n, zero, row)
+        elif s != 0:
+            _dense_gradient(given, r, slopes, s, e, scratch, unit)
         else:
-            e, slopes = shifted(scratch.e, i * stride), shifted(scratch.slopes, 4 * i)
-            _dense_gradient(given, first + i, slopes, s, e, scratch, row)
+            _nothing(n, zero, unit)
+    if given.step != 1:
+        _scatter(given, first, m, stride, scratch.unit, out)
 
 
 @entry
@@ -369,7 +404,7 @@ def dense_rows(
             _copy(scratch.slopes, 4 * m, shifted(pointer(saved), 4 * first))
         if out.size:
             _expect(given, first, m, upstream, scratch)
-            _dense_gradients(given, first, m, scratch, shifted(pointer(out), first * given.n))
+            _dense_gradients(given, first, m, scratch, pointer(out))
     return held[0].size + held[1].size
 
 
@@ -388,5 +423,5 @@ def dense_gradients(
             row_sums(given, first, m, True, scratch)
         _copy(shifted(pointer(saved), 4 * first), 4 * m, scratch.slopes)
         _copy(shifted(pointer(cotangent), first), m, scratch.cotangent)
-        _dense_gradients(given, first, m, scratch, shifted(pointer(out), first * given.n))
+        _dense_gradients(given, first, m, scratch, pointer(out))
     return held[0].size + held[1].size

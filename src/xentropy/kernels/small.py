@@ -49,5 +49,7 @@ def plain_rows(x: Array, y: Array, upstream: float, losses: Array, out: Array) -
     if out.size:
         e[peak] = 1
         e[r, y] = e[r, y] - 1 - rest
-        np.multiply(e, (upstream / (1 + rest))[:, None], out=out, casting="same_kind")
+        np.multiply(
+            e, (upstream / (1 + rest))[:, None], out=out.reshape(x.shape), casting="same_kind"
+        )
     return True

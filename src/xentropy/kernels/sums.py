@@ -63,6 +63,7 @@ class Given(NamedTuple):
     x: Any  # the memory of the logits, half precision as its bits
     starts: Any  # of the rows in it, int64, where they do not follow one another
     started: Any
+    step: Any  # from one class to the next
     labels: Any  # indices, int64
     t: Any  # distributions, (N, C), in the compute dtype
     dense: Any
@@ -80,12 +81,13 @@ class Given(NamedTuple):
 @inlined
 def given_of(call: Any) -> Any:
     """The arguments by name. They come as a tuple: the cache on disk must name no class."""
-    x, starts, n, labels, t, class_weight, shares, mask, o, scale = call
+    x, starts, step, n, labels, t, class_weight, shares, mask, o, scale = call
     return Given(
         n,
         pointer(x),
         pointer(starts),
         starts.size > 0,
+        step,
         pointer(labels),
         pointer(t),
         t.size > 0,
@@ -212,6 +214,31 @@ def _fetch(given: Any, r: Any, a: Any, count: Any, low: Any, unit: Any) -> Any:
 
 
 @helper
+def _gather(given: Any, first: Any, m: Any, stride: Any, low: Any, units: Any) -> Any:
+    """Load some rows whose classes lie apart, the rows side by side."""
+    for j in range(given.n):
+        column = shifted(given.x, given.starts[first] + j * given.step)
+        if given.starts[first + m - 1] - given.starts[first] == m - 1:
+            for i in range(m):
+                units[i * stride + j] = widen(column[i])
+        else:
+            for i in range(m):
+                column = shifted(given.x, given.starts[first + i] + j * given.step)
+                units[i * stride + j] = widen(column[0])
+    for i in range(m):
+        for j in range(given.n, stride):
+            units[i * stride + j] = low
+
+
+@helper
+def _top(unit: Any, count: Any, low: Any) -> Any:
+    most = low
+    for i in range(count):
+        most = greater(unit[i], most)
+    return most
+
+
+@helper
 def _add(unit: Any, count: Any, top: Any, one: Any) -> Any:
     """Add up exponentials: those below 1, and those that are 1, or NaN."""
     zero = one - one
@@ -296,10 +323,20 @@ def _short_sums(given: Any, first: Any, m: Any, keep: Any, scratch: Any) -> Any:
     """The sums of rows of one unit. All are loaded first: what was just written is slow to read."""
     n, stride, one = given.n, padded(given.n), scratch.one
     zero, low = one - one, cast(-np.inf, one)
+    if given.step != 1:
+        _gather(given, first, m, stride, low, scratch.unit)
     for i in range(m):
-        left_out = given.scaled and given.scale[first + i] == 0
-        unit = shifted(scratch.unit, i * stride)
-        scratch.top[i] = 0.0 if left_out else _fetch(given, first + i, 0, n, low, unit)
+        r, unit = first + i, shifted(scratch.unit, i * stride)
+        left_out = given.scaled and given.scale[r] == 0
+        if left_out:
+            scratch.top[i] = 0.0
+        elif given.step == 1:
+            scratch.top[i] = _fetch(given, r, 0, n, low, unit)
+        elif given.masks:
+            mask = shifted(given.mask, r % given.masks * n)
+            scratch.top[i] = _cover(mask, n, low, unit)
+        else:
+            scratch.top[i] = _top(unit, n, low)
     for i in range(m):
         # A row of nothing but -inf counts from 0, not from itself.
         top = zero if scratch.top[i] == -np.inf else cast(scratch.top[i], one)

@@ -1,0 +1,112 @@
+"""Where the rows of an array lie in memory, and the dtypes that kernels know."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
+
+__all__ = ["ABSENT", "Rows", "dtype_name", "matrix", "named", "plain", "result_of", "rows_of"]
+
+Array = npt.NDArray[Any]
+
+ABSENT = np.empty(0, np.int64)
+"""Stands for starts that are not needed, and for labels."""
+APART = 4096
+"""Up to so many classes are read where they lie apart: each line of memory serves some rows."""
+_WIDE = (np.dtype(np.float32), np.dtype(np.float64))
+_BITS = {"float16": np.int16, "bfloat16": np.uint16}
+
+
+class Rows(NamedTuple):
+    """The rows of an array along one axis: an element is ``flat[starts[r] + step * c]``."""
+
+    flat: Array
+    starts: Array  # int64, shape (N,); of size 0 where row r starts at r * n
+    step: int
+    count: int
+    n: int
+    shape: tuple[int, ...]  # of the array with the axis last
+    strides: tuple[int, ...] | None  # of its elements, where the classes lie apart
+    axis: int
+    dtype: Any  # of the array as it came
+
+
+@functools.cache
+def dtype_name(dtype: Any) -> str:
+    """The name of a NumPy dtype, which takes NumPy 3 us to say."""
+    return str(dtype.name)
+
+
+def plain(x: Array) -> Array:
+    """Contiguous and in native byte order, half precision as its bits, 8 bits widened."""
+    flat = x if x.flags.c_contiguous and x.flags.aligned else np.require(x, requirements=["C", "A"])
+    return _known(flat)
+
+
+def _known(x: Array) -> Array:
+    if x.dtype in _WIDE:
+        return x
+    if not x.dtype.isnative:
+        x = x.astype(x.dtype.newbyteorder("="))
+    name = dtype_name(x.dtype)
+    if name.startswith("float8"):
+        return x.astype(np.float32)
+    return x.view(_BITS[name]) if name in _BITS else x
+
+
+def named(x: Array, dtype: Any) -> Array:
+    """The inverse of `plain`: the numbers again in a dtype, in native byte order."""
+    native = dtype.newbyteorder("=")
+    return x.view(native) if native.itemsize == x.dtype.itemsize else x.astype(native)
+
+
+def matrix(x: Array, axis: int) -> Array:
+    """The classes last and contiguous, copied where they are not."""
+    moved = x if axis == -1 else np.moveaxis(x, axis, -1)
+    return plain(moved.reshape(-1, moved.shape[-1]))
+
+
+def rows_of(x: Array, axis: int, by_strides: bool) -> Rows:
+    """Find the rows; with ``by_strides`` without a copy, where memory can be read so at all."""
+    moved = x if axis == -1 else np.moveaxis(x, axis, -1)
+    n = moved.shape[-1]
+    count, found = moved.size // n, None
+    if by_strides and not moved.flags.c_contiguous and moved.flags.aligned:
+        found = _strided(_known(moved), n)
+    flat, starts, step = found or (plain(moved).reshape(-1), ABSENT, 1)
+    strides = None
+    if step != 1:
+        strides = tuple(s // moved.itemsize for s in moved.strides)
+    return Rows(flat, starts, step, count, n, moved.shape, strides, axis, x.dtype)
+
+
+def _strided(x: Array, n: int) -> tuple[Array, Array, int] | None:
+    """The memory of an array, the starts of its rows, and its step; None where it is to be copied.
+
+    Classes that lie apart are read only where the array fills its memory, as the gradient will.
+    """
+    strides = [s // x.itemsize for s in x.strides]
+    step = strides[-1] if n > 1 else 1
+    span = 1 + sum((k - 1) * s for k, s in zip(x.shape, strides, strict=True))
+    if min(strides) < 0 or (step != 1 and (n > APART or span != x.size)):
+        return None
+    starts: Any = np.zeros(1, np.int64)
+    for k, s in zip(x.shape[:-1], strides[:-1], strict=True):
+        starts = np.add.outer(starts, np.arange(k) * s)
+    return as_strided(x, (span,), (x.itemsize,)), starts.reshape(-1), step
+
+
+def result_of(rows: Rows, empty: Callable[..., Array]) -> tuple[Array, Array]:
+    """Memory for the gradient as kernels write it, and the gradient in the shape of the array."""
+    flat = empty((rows.count * rows.n,), rows.flat.dtype)
+    if rows.strides is None:
+        moved = flat.reshape(rows.shape)
+    else:
+        moved = as_strided(flat, rows.shape, tuple(s * flat.itemsize for s in rows.strides))
+    whole = named(moved, rows.dtype)
+    return flat, whole if rows.axis == -1 else np.moveaxis(whole, -1, rows.axis)
