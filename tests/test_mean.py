@@ -13,6 +13,7 @@ import pytest
 
 import xentropy
 from tests.asserts import assert_close
+from tests.cases import need_dtype
 from xentropy import Mean
 from xentropy.testing import Harness
 
@@ -147,6 +148,8 @@ def test_perplexity_is_the_exponential_of_the_unrounded_value(harness: Harness) 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_in_every_mode(harness: Harness, mode: str, dtype: str) -> None:
+    need_dtype(harness, dtype)
+
     def reduced(logits: Any, labels: Any, sample_weight: Any) -> Any:
         mean = loss(logits, labels, sample_weight=sample_weight, reduction="partial")
         return mean, (mean + mean).value(), mean.perplexity()

@@ -63,7 +63,7 @@ def test_layouts_of_indexed_rows(layout: str, dtype: str) -> None:
     n = x.shape[axis]
     shape = tuple(k for i, k in enumerate(x.shape) if i != axis % x.ndim)
     labels = r.integers(0, n, shape)
-    mask = r.random(n) < 0.9
+    mask = np.asarray(r.random(n) < 0.9)
     masked: dict[str, Any] = {"class_mask": mask, "label_smoothing": 0.1}
     masked["where"] = (r.random(shape) < 0.8) & mask[labels]
     for options in ({}, masked):

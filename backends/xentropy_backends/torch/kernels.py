@@ -54,7 +54,7 @@ def accelerated(x: Any) -> bool:
 def is_plain(x: Any) -> bool:
     """Whether a tensor is memory on the CPU: no wrapper of a transform, no fake, no subclass."""
     plain = type(x) in (torch.Tensor, torch.nn.Parameter) and torch.func.debug_unwrap(x) is x
-    return plain and x.device.type == "cpu" and x.layout is torch.strided
+    return plain and not accelerated(x) and x.device.type == "cpu" and x.layout is torch.strided
 
 
 def lend(x: Any) -> Any:

@@ -145,14 +145,17 @@ def losses(
     """Evaluate the formula, and say what `gradient` needs."""
     call = _prepare(engine, formula, arrays, options)
     rows = call.x
-    out, saved = empty((rows.count,), options["dtype"]), np.empty((rows.count if saving else 0, 4))
+    out, saved = (
+        empty((rows.length,), options["dtype"]),
+        np.empty((rows.length if saving else 0, 4)),
+    )
     flat, early = np.empty(0, rows.flat.dtype), []
     if saving and upstream is not None:
         flat, result = result_of(rows, empty)
         early = [result]
     kernel = getattr(engine, f"{call.kind}_rows")
     arguments = (_given(call), upstream or 0.0, out, saved, flat)
-    run(kernel, arguments, rows.count, rows.flat.size)
+    run(kernel, arguments, rows.length, rows.flat.size)
     state = State(call, saved, upstream, early) if saving else None
     return out.reshape(call.shape), state
 
@@ -169,7 +172,7 @@ def gradient(engine: Any, state: State, cotangent: Array, empty: Callable[..., A
     flat, result = result_of(rows, empty)
     kernel = getattr(engine, f"{call.kind}_gradients")
     like = np.empty((1, 0), call.class_weight.dtype)
-    run(kernel, (_given(call), scale, state.saved, like, flat), rows.count, rows.flat.size)
+    run(kernel, (_given(call), scale, state.saved, like, flat), rows.length, rows.flat.size)
     return result
 
 

@@ -28,7 +28,7 @@ class Rows(NamedTuple):
     flat: Array
     starts: Array  # int64, shape (N,); of size 0 where row r starts at r * n
     step: int
-    count: int
+    length: int
     n: int
     shape: tuple[int, ...]  # of the array with the axis last
     strides: tuple[int, ...] | None  # of its elements, where the classes lie apart
@@ -103,7 +103,7 @@ def _strided(x: Array, n: int) -> tuple[Array, Array, int] | None:
 
 def result_of(rows: Rows, empty: Callable[..., Array]) -> tuple[Array, Array]:
     """Memory for the gradient as kernels write it, and the gradient in the shape of the array."""
-    flat = empty((rows.count * rows.n,), rows.flat.dtype)
+    flat = empty((rows.length * rows.n,), rows.flat.dtype)
     if rows.strides is None:
         moved = flat.reshape(rows.shape)
     else:

@@ -17,9 +17,9 @@ from xentropy.formulas import softmax
 
 from . import small
 from .by_row import Numbers
-from .memory import ABSENT
-from .memory import plain as as_plain
 from .calls import engine, has_numba, total
+from .memory import ABSENT, named
+from .memory import plain as as_plain
 from .threads import GRAIN
 
 __all__ = ["by_formulas", "cross_entropy", "serves"]
@@ -81,7 +81,7 @@ def cross_entropy(
     out = np.empty(0, rows.dtype) if upstream is None else empty((rows.size,), rows.dtype)
     if not _evaluate(rows, y, upstream or 0.0, losses, out):
         return None
-    gradient = None if upstream is None else out.reshape(x.shape)
+    gradient = None if upstream is None else named(out, x.dtype).reshape(x.shape)
     if reduction == "none":
         return losses.reshape(labels.shape), gradient
     found = total(losses)
