@@ -16,7 +16,18 @@ import numpy as np
 from numba import njit
 
 from .by_row import Numbers
-from .elementary import add, exp_difference, from_key, key, lowest, narrow_to, prefetch, widen
+from .elementary import (
+    add,
+    apart,
+    exp_difference,
+    from_key,
+    key,
+    lowest,
+    narrow_to,
+    prefetch,
+    store,
+    widen,
+)
 
 __all__ = ["dense_gradients", "dense_rows", "index_gradients", "index_rows"]
 
@@ -334,14 +345,28 @@ def _mask(mask: Any, out: Any) -> Any:
 
 @njit(nogil=True, error_model="numpy")
 def _index_gradient(
-    x: Any, label: Any, weights: Any, mask: Any, slopes: Any, scale: Any, like: Any, out: Any
+    x: Any,
+    label: Any,
+    weights: Any,
+    mask: Any,
+    slopes: Any,
+    scale: Any,
+    like: Any,
+    spare: Any,
+    out: Any,
 ) -> Any:
     real = like.dtype.type
-    top, a = real(slopes.top), real(scale * slopes.a)
-    if weights.size:
-        _write_smoothed(x, top, a, real(slopes.c), real(scale), weights, out)
-    else:
-        _write(x, top, a, out)
+    top, a, c = real(slopes.top), real(scale * slopes.a), real(slopes.c)
+    step = spare.size or x.size
+    for i in range(0, x.size, step):
+        j = min(i + step, x.size)
+        target = spare[: j - i] if spare.size else out[i:j]
+        if weights.size:
+            _write_smoothed(x[i:j], top, a, c, real(scale), weights[i:j], target)
+        else:
+            _write(x[i:j], top, a, target)
+        if spare.size:
+            store(target, out[i:j])
     if mask.size:
         _mask(mask, out)
     if 0 <= label < x.size and (not mask.size or mask[label]):
@@ -396,7 +421,7 @@ def index_rows(
     numbers = Numbers(options[0], options[1], options[2], options[3])
     n = x.shape[1]
     units = np.empty((2, min(UNIT, n)), losses.dtype)
-    none = units[:1, :0]
+    none, spare = units[:1, :0], apart(x, out, BLOCK)
     current, r = 0, _next(scale, start, stop)
     if mask.size:
         most = _fetch_masked(x[r, :UNIT], mask[r % mask.shape[0], :UNIT], units[0])
@@ -432,7 +457,7 @@ def index_rows(
                 saved[r, i] = slopes[i]
         if out.size:
             own, kept = weights[r % weights.shape[0]], mask[r % mask.shape[0]]
-            _index_gradient(x[r], y, own, kept, slopes, s * upstream, units, out[r])
+            _index_gradient(x[r], y, own, kept, slopes, s * upstream, units, spare, out[r])
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -451,13 +476,14 @@ def index_gradients(
     stop: Any,
 ) -> Any:
     """The gradients of rows ``start`` to ``stop``, each times its ``scale``; as in `index_rows`."""
+    spare = apart(x, out, BLOCK)
     for r in range(start, stop):
         if scale[r] == 0:
             out[r] = 0
             continue
         slopes = _Slopes(saved[r, 0], saved[r, 1], saved[r, 2], saved[r, 3])
         own, kept = weights[r % weights.shape[0]], mask[r % mask.shape[0]]
-        _index_gradient(x[r], labels[r], own, kept, slopes, scale[r], like, out[r])
+        _index_gradient(x[r], labels[r], own, kept, slopes, scale[r], like, spare, out[r])
 
 
 # --- distributions ----------------------------------------------------------------------------
@@ -518,6 +544,7 @@ def _dense_gradient(
     slants: Any,
     scale: Any,
     block: Any,
+    spare: Any,
     out: Any,
 ) -> Any:
     real = block.dtype.type
@@ -527,7 +554,10 @@ def _dense_gradient(
         j = min(i + BLOCK, x.size)
         b = block[: j - i]
         _coefficients(t[i:j], class_weight[i:j], weights[i:j], keep, b)
-        _write_dense(x[i:j], b, real(1.0), top, rest, a, z, epsilon, real(scale), out[i:j])
+        target = spare[: j - i] if spare.size else out[i:j]
+        _write_dense(x[i:j], b, real(1.0), top, rest, a, z, epsilon, real(scale), target)
+        if spare.size:
+            store(target, out[i:j])
     if mask.size:
         _mask(mask, out)
 
@@ -552,7 +582,7 @@ def dense_rows(
     numbers = Numbers(options[0], options[1], options[2], options[3])
     n = x.shape[1]
     units = np.empty((2, min(UNIT, n)), losses.dtype)
-    spare = np.empty(BLOCK, losses.dtype)
+    block, spare = np.empty(BLOCK, losses.dtype), apart(x, out, BLOCK)
     current, r = 0, _next(scale, start, stop)
     if mask.size:
         most = _fetch_masked(x[r, :UNIT], mask[r % mask.shape[0], :UNIT], units[0])
@@ -579,7 +609,9 @@ def dense_rows(
         if out.size:
             w, kept = weights[r % weights.shape[0]], mask[r % mask.shape[0]]
             s *= upstream
-            _dense_gradient(x[r], t[r], class_weight, w, kept, numbers, slants, s, spare, out[r])
+            _dense_gradient(
+                x[r], t[r], class_weight, w, kept, numbers, slants, s, block, spare, out[r]
+            )
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -599,11 +631,13 @@ def dense_gradients(
 ) -> Any:
     """The gradients of rows ``start`` to ``stop``, each times its ``scale``; as in `dense_rows`."""
     numbers = Numbers(options[0], options[1], options[2], options[3])
-    spare = np.empty(BLOCK, like.dtype)
+    block, spare = np.empty(BLOCK, like.dtype), apart(x, out, BLOCK)
     for r in range(start, stop):
         if scale[r] == 0:
             out[r] = 0
             continue
         slants = _Slants(saved[r, 0], saved[r, 1], saved[r, 2], saved[r, 3])
         w, kept = weights[r % weights.shape[0]], mask[r % mask.shape[0]]
-        _dense_gradient(x[r], t[r], class_weight, w, kept, numbers, slants, scale[r], spare, out[r])
+        _dense_gradient(
+            x[r], t[r], class_weight, w, kept, numbers, slants, scale[r], block, spare, out[r]
+        )
