@@ -253,7 +253,7 @@ def test_it_is_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(calls, "losses", spy)
     x = np.zeros((2, 3), np.float32)
-    LOSS(x, np.array([0, 1]))
+    LOSS(x, np.array([0, 1]), label_smoothing=0.1)
     xentropy.cross_entropy(x, np.eye(3)[:2], label_smoothing=0.1)
     xentropy.poly_cross_entropy(x, np.array([0, 1]))
     xentropy.softmax_focal_cross_entropy(x, np.array([0, 1]))

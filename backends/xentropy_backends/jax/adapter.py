@@ -21,11 +21,13 @@ from xentropy.formulas import formula as rules
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.numeric import exact_log1p
 
+from . import kernels
+
 __all__ = ["backend"]
 
 
-def _size(x: Any, axis: int | None, /) -> int:
-    return int(x.size) if axis is None else int(x.shape[axis])
+def _size(x: Any, axis: int | None, /) -> Any:
+    return x.size if axis is None else x.shape[axis]  # may be symbolic
 
 
 def _pow(x: Any, y: Any, /) -> Any:
@@ -89,13 +91,20 @@ def _inside(formula: Formula) -> AbstractContextManager[Any]:
     return _x64(True) if formula.reduces == "all" else nullcontext()
 
 
+_kernel = kernels.Kernel(_namespace)
+
+
 @functools.cache
 def _rule(
-    formula: Formula, static: tuple[tuple[str, Any], ...], numbers: tuple[str, ...]
+    formula: Formula,
+    static: tuple[tuple[str, Any], ...],
+    numbers: tuple[str, ...],
+    upstream: float | None,
 ) -> Callable[..., Any]:
     """The formula as a differentiable function of its arrays and its numeric options.
 
-    Numbers are operands, so that a schedule of them compiles once.
+    Numbers are operands, so that a schedule of them compiles once. ``upstream`` is the cotangent
+    that is expected.
     """
     count = len(formula.roles)
 
@@ -105,9 +114,16 @@ def _rule(
             **dict(zip(numbers, operands[count:], strict=True)),
         }
 
+    def kernel(operands: Arrays, upstream: float | None) -> list[Any]:
+        given = tuple(x is not None for x in operands[:count])
+        spec = kernels.Spec(formula.name, static, numbers, given, upstream)
+        return _kernel(spec, tuple(x for x in operands if x is not None))
+
     @jax.custom_jvp
     def evaluate(*operands: Any) -> Any:
         arrays, options = split(operands)
+        if kernels.serves(formula, arrays):
+            return kernel(operands, None)[0]
         with _inside(formula):
             return rules.value(_namespace, formula, arrays, options)
 
@@ -117,10 +133,20 @@ def _rule(
             None if role == "constant" or isinstance(t, jax.custom_derivatives.SymbolicZero) else t
             for role, t in zip(formula.roles.values(), tangents[:count], strict=True)
         )
-        output = evaluate(*primals)
-        with _inside(formula):
-            tangent = rules.jvp(_namespace, formula, arrays, options, moving)
-        return output, jnp.zeros_like(output) if tangent is None else tangent
+        # Half precision has no digits to spare for a cotangent that was not expected.
+        narrow = arrays[0].dtype == jnp.float16
+        if moving[0] is None or narrow or not kernels.serves(formula, arrays):
+            output = evaluate(*primals)
+            with _inside(formula):
+                tangent = rules.jvp(_namespace, formula, arrays, options, moving)
+            return output, jnp.zeros_like(output) if tangent is None else tangent
+        expected = 1.0 if upstream is None else upstream
+        output, slope = kernel(primals, expected)
+        pieces = jnp.asarray(slope, output.dtype) * jnp.asarray(moving[0], output.dtype)
+        # XLA drops the factor 1 that reverse mode makes of this where the cotangent is as expected.
+        tangent = jnp.sum(pieces, axis=options["axis"]) / expected
+        rest = rules.jvp(_namespace, formula, arrays, options, (None, *moving[1:]))
+        return output, tangent if rest is None else tangent + rest
 
     evaluate.defjvp(push, symbolic_zeros=True)
     return jax.jit(evaluate)
@@ -165,7 +191,8 @@ class _JAX(AutodiffBackend):
             options = {**options, "dtype": "float64"}
         numbers = {k: v for k, v in options.items() if type(v) is float}
         static = tuple((k, v) for k, v in options.items() if type(v) is not float)
-        return _rule(formula, static, tuple(numbers))(*arrays, *numbers.values())
+        expected = upstream if isinstance(arrays[0], jax.core.Tracer) else None
+        return _rule(formula, static, tuple(numbers), expected)(*arrays, *numbers.values())
 
     def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
         argnums = tuple(range(len(primals)))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from xentropy.testing.harness import Harness, Run
+
+from . import kernels
 
 __all__ = ["harness"]
 
@@ -38,6 +43,13 @@ class _JAX(Harness):
             msg = "jax_enable_x64 is off"
             raise TypeError(msg)
         return array
+
+    @contextmanager
+    def called_kernels(self) -> Iterator[None]:
+        jax.clear_caches()
+        with mock.patch.object(kernels, "LEAST", 1):
+            yield
+        jax.clear_caches()
 
     def gradient(
         self, f: Run, primals: tuple[Any, ...], argnums: tuple[int, ...]

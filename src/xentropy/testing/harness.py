@@ -59,6 +59,10 @@ class Harness:
         """Treat arrays as if they lay on an accelerator; None where it makes no difference."""
         return None
 
+    def called_kernels(self) -> AbstractContextManager[Any] | None:
+        """Let compiled code call kernels for the smallest arrays; None where it never does."""
+        return None
+
     def owns(self, x: Any) -> bool:
         """Whether ``x`` is an array of this framework."""
         return xentropy.backend_of(x) is xentropy.backend_of(self.array(np.zeros(1, np.float32)))

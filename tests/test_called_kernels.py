@@ -1,0 +1,113 @@
+"""Kernels that compiled code calls: no transformation, size or option shows that it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+
+import xentropy
+from tests.asserts import assert_case, assert_within
+from tests.cases import CASES, Case, need_dtype, own_gradient, select
+from tests.cases.extremes import TABLE, Row
+from tests.derivatives import TRANSFORMED
+from tests.test_extremes import assert_gradients_of_row
+from tests.test_kernels import logits, truth
+from xentropy.kernels import calls
+from xentropy.parity import compare
+from xentropy.testing import Harness
+
+LOSS = xentropy.sparse_softmax_cross_entropy
+ROWS = [row for row in TABLE if row.loss.endswith("cross_entropy") and "sigmoid" not in row.loss]
+
+
+def of_rows(case: Case) -> bool:
+    return case.name.startswith("softmax")
+
+
+@pytest.fixture(autouse=True)
+def _called(harness: Harness) -> Iterator[None]:
+    context = harness.called_kernels()
+    if context is None:
+        pytest.skip("its compiled code calls no kernels: see Harness.called_kernels")
+    with context:
+        yield
+
+
+@pytest.mark.parametrize(("case", "dtype"), select(of_rows), ids=str)
+def test_values_and_gradients(harness: Harness, case: Case, dtype: str) -> None:
+    need_dtype(harness, dtype)
+    value, grads = case.value_and_grads(harness, dtype)
+    assert_case(case, dtype, harness.numpy(value), {k: harness.numpy(g) for k, g in grads.items()})
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.compiled and of_rows(c)], ids=str)
+def test_every_mode(harness: Harness, mode: str, case: Case) -> None:
+    f, given = harness.modes[mode](case.function()), case.give(harness, "float32")
+    value, grads = f(*given.values()), own_gradient(harness, f, given, case.wrt)
+    assert_case(case, "float32", harness.numpy(value), grads)
+
+
+@pytest.mark.parametrize(
+    ("how", "body", "case"),
+    [(how, body, c) for how, body, cases in TRANSFORMED for c in cases if "softmax" in c.loss],
+    ids=str,
+)
+def test_transforms(harness: Harness, how: str, body: Any, case: Case) -> None:
+    assert_transformed = body
+    assert_transformed(harness, harness.transforms[how], case)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_extremes(harness: Harness, row: Row) -> None:
+    assert_gradients_of_row(harness, row)
+
+
+@pytest.mark.parametrize("factor", [1.0, -0.3, 2.0**14])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+def test_any_cotangent(
+    harness: Harness, mode: str, reduction: Any, dtype: str, factor: float
+) -> None:
+    """The gradient that the kernel wrote is for the cotangent that was expected."""
+    x, labels = logits("cotangents", 6, 300, dtype)
+    y = harness.array(labels)
+
+    def total(x: Any) -> Any:
+        loss = factor * LOSS(x, y, reduction=reduction)
+        return loss.sum() if loss.ndim else loss
+
+    f = harness.modes[mode](lambda x: harness.gradient(total, (x,), (0,))[0])
+    grad = harness.numpy(f(harness.array(x)))
+    _, slope = truth(x, labels)
+    slope = slope * (np.float32(factor) / (6 if reduction == "mean" else 1))
+    assert grad.dtype == dtype
+    assert_within(grad, slope, np.abs(slope), compare.GRADIENT)
+
+
+@pytest.mark.parametrize("gradient", [False, True])
+def test_they_are_called(harness: Harness, mode: str, gradient: bool) -> None:
+    x, labels = logits("called", 6, 300, "float32")
+    given = harness.array(x), harness.array(labels)
+
+    def loss(x: Any, labels: Any) -> Any:
+        return LOSS(x, labels, reduction="mean")
+
+    with mock.patch.object(calls, "losses", wraps=calls.losses) as seen:
+        if gradient:
+            harness.modes[mode](lambda *a: harness.gradient(loss, a, (0,)))(*given)
+        harness.numpy(harness.modes[mode](loss)(*given))
+    assert seen.call_count == 1 + gradient
+
+
+def test_an_error_in_a_kernel_comes_out(harness: Harness, mode: str) -> None:
+    x, labels = logits("error", 6, 300, "float32")
+    f = harness.modes[mode](LOSS)
+    with (
+        mock.patch.object(calls, "losses", side_effect=ArithmeticError("planted")),
+        pytest.raises(Exception, match="ArithmeticError: planted"),
+    ):
+        harness.numpy(f(harness.array(x), harness.array(labels)))
