@@ -68,8 +68,14 @@ class _Torch(Harness):
     def gradient(
         self, f: Run, primals: tuple[Any, ...], argnums: tuple[int, ...]
     ) -> tuple[Any, ...]:
-        leaves = [x.detach().requires_grad_(i in argnums) for i, x in enumerate(primals)]
-        return torch.autograd.grad(f(*leaves), [leaves[i] for i in argnums])
+        # Inside another gradient the primals belong to its graph.
+        inside = any(x.requires_grad for x in primals)
+        leaves = [
+            x if x.requires_grad else x.detach().requires_grad_(i in argnums)
+            for i, x in enumerate(primals)
+        ]
+        wanted = [leaves[i] for i in argnums]
+        return torch.autograd.grad(f(*leaves), wanted, create_graph=inside)
 
     def accelerator(self) -> AbstractContextManager[Any]:
         return mock.patch.object(kernels, "accelerated", return_value=True)
