@@ -139,10 +139,10 @@ class Call:
 
     def _upstream(self) -> float | None:
         """What the reduction will multiply the gradient of each loss with."""
-        if self.reduction in ("sum", "partial"):
+        if self.reduction != "mean":
             return 1.0
         weights = (self.sample_weight, self.keep, self.class_weight, self.denominator)
-        if self.reduction != "mean" or any(w is not None for w in weights):
+        if any(w is not None for w in weights):
             return None
         shape = self.x.shape if self.axis is None else _without(self.x.shape, self.axis)
         if not all(type(n) is int for n in shape) or 0 in shape:

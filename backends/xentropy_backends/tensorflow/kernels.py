@@ -16,6 +16,7 @@ from xentropy._types import Arrays, Namespace, Options
 from xentropy.formulas import fused
 from xentropy.formulas.formula import Formula, jvp, vjp
 from xentropy.kernels import calls, plain
+from xentropy.kernels.memory import aligned
 
 __all__ = ["Kernel", "accelerated", "find", "is_recorded", "place", "plain_cross_entropy"]
 
@@ -136,11 +137,11 @@ class _OnHost(Kernel):
         lent, saving = tuple(map(_lend, arrays)), is_recorded()
         call = functools.partial(calls.losses, saving=saving, upstream=self._upstream)
         with np.errstate(all="ignore"):
-            losses, self._state = call(self.formula, lent, self.options, empty=_aligned)
+            losses, self._state = call(self.formula, lent, self.options, empty=aligned)
         return _take(losses)
 
     def slope(self, upstream: Any, arrays: Arrays) -> Any:
-        return _take(calls.gradient(self._state, _lend(upstream), empty=_aligned))
+        return _take(calls.gradient(self._state, _lend(upstream), empty=aligned))
 
 
 def find(
@@ -196,7 +197,7 @@ def plain_cross_entropy(
     if recorded:
         upstream = 1.0 / y.size if reduction == "mean" else 1.0
     with np.errstate(all="ignore"):
-        found = plain.cross_entropy(lent, y, reduction, upstream, _aligned)
+        found = plain.cross_entropy(lent, y, reduction, upstream, aligned)
     if found is None:
         return None
     result = _take(found[0])
@@ -236,14 +237,6 @@ def _take(x: np.ndarray[Any, Any]) -> Any:
 
 
 def _copied(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    result = _aligned(x.shape, x.dtype)
+    result = aligned(x.shape, x.dtype)
     result[...] = x
     return result
-
-
-def _aligned(shape: Any, dtype: Any) -> np.ndarray[Any, Any]:
-    """Memory as TensorFlow wants it, on a boundary of 64 bytes."""
-    count = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw = np.empty(count + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + count].view(dtype).reshape(shape)

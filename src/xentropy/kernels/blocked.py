@@ -17,7 +17,15 @@ import numpy.typing as npt
 
 from .by_row import Numbers
 
-__all__ = ["BY_STRIDES", "dense_gradients", "dense_rows", "index_gradients", "index_rows"]
+__all__ = [
+    "BY_STRIDES",
+    "dense_gradients",
+    "dense_rows",
+    "index_gradients",
+    "index_rows",
+    "is_uniform",
+    "multiply",
+]
 
 Array = npt.NDArray[Any]
 
@@ -476,3 +484,17 @@ def _given(call: Any) -> tuple[_Given, Array]:
 
 dense_rows = index_rows
 dense_gradients = index_gradients
+
+
+def is_uniform(x: Array) -> bool:
+    """Whether all numbers are the same."""
+    return bool(np.all(x == x[0]))
+
+
+def multiply(x: Array, n: int, factors: Array, start: int, stop: int) -> None:
+    """Multiply rows of ``n`` numbers by a factor each, or by the only one; see `elements`."""
+    rows = x[start * n : stop * n].reshape(-1, n)
+    each = factors if factors.size == 1 else factors[start:stop]
+    with np.errstate(all="ignore"):
+        np.multiply(rows, each.astype(x.dtype)[:, None], out=rows)
+    rows[np.broadcast_to(each == 0, rows.shape[:1])] = 0

@@ -12,6 +12,7 @@ from xentropy._types import Arrays, Options
 from xentropy.formulas import sigmoid
 from xentropy.formulas.formula import Formula
 
+from .early import Early
 from .memory import named, plain
 from .threads import run
 
@@ -30,8 +31,7 @@ class State(NamedTuple):
     shape: tuple[int, ...]
     dtype: Any  # of the logits as they came
     arguments: tuple[Any, ...]
-    upstream: float | None
-    early: list[Array]  # the gradient where it is known already; it can be taken once
+    early: Early | None
 
 
 def losses(
@@ -54,10 +54,13 @@ def losses(
         _scale(given["sample_weight"], given["keep"], x.shape, real),
         options["smoothing"] or 0.0,
     )
-    early = saving and upstream is not None
-    out, result = empty(bits.shape, real), empty(bits.shape if early else (0,), bits.dtype)
+    early, result = None, np.empty(0, bits.dtype)
+    if saving and upstream is not None:
+        result = empty(bits.shape, bits.dtype)
+        early = Early(result, bits.size, upstream, [named(result, x.dtype).reshape(x.shape)])
+    out = empty(bits.shape, real)
     run(engine.sigmoid_losses, (*arguments, upstream or 0.0, out, result), bits.size, bits.size)
-    state = State(x.shape, x.dtype, arguments, upstream, [result] if early else [])
+    state = State(x.shape, x.dtype, arguments, early)
     return out.reshape(x.shape), state if saving else None
 
 
@@ -67,12 +70,11 @@ def gradient(engine: Any, state: State, cotangent: Array, empty: Callable[..., A
     cotangent = np.asarray(cotangent, labels.dtype)
     if not any(cotangent.strides):  # one number, laid out as many
         cotangent = cotangent.reshape(-1)[:1] if cotangent.ndim else cotangent.reshape(1)
-    if state.early and np.all(cotangent == state.upstream):
-        out = state.early.pop()
-    else:
-        out = empty(x.shape, x.dtype)
-        cotangent = np.ascontiguousarray(cotangent).reshape(-1)
-        run(engine.sigmoid_gradients, (*state.arguments, cotangent, out), x.size, x.size)
+    found = state.early and state.early.take(engine, cotangent)
+    if found is not None:
+        return found
+    out, cotangent = empty(x.shape, x.dtype), np.ascontiguousarray(cotangent).reshape(-1)
+    run(engine.sigmoid_gradients, (*state.arguments, cotangent, out), x.size, x.size)
     return named(out, state.dtype).reshape(state.shape)
 
 

@@ -12,6 +12,7 @@ from xentropy._types import Arrays, Options
 from xentropy.formulas import softmax
 from xentropy.formulas.formula import Formula
 
+from .early import Early
 from .memory import ABSENT, Rows, matrix, result_of, rows_of
 from .threads import run
 
@@ -129,8 +130,7 @@ class State(NamedTuple):
 
     call: _Call
     saved: Array
-    upstream: float | None
-    early: list[Array]  # the gradient where it is known already; it can be taken once
+    early: Early | None
 
 
 def losses(
@@ -149,22 +149,23 @@ def losses(
         empty((rows.length,), options["dtype"]),
         np.empty((rows.length if saving else 0, 4)),
     )
-    flat, early = np.empty(0, rows.flat.dtype), []
+    flat, early = np.empty(0, rows.flat.dtype), None
     if saving and upstream is not None:
         flat, result = result_of(rows, empty)
-        early = [result]
+        early = Early(flat, 0 if rows.strides else rows.length, upstream, [result])
     kernel = getattr(engine, f"{call.kind}_rows")
     arguments = (_given(call), upstream or 0.0, out, saved, flat)
     run(kernel, arguments, rows.length, rows.flat.size)
-    state = State(call, saved, upstream, early) if saving else None
+    state = State(call, saved, early) if saving else None
     return out.reshape(call.shape), state
 
 
 def gradient(engine: Any, state: State, cotangent: Array, empty: Callable[..., Array]) -> Array:
     """The gradient with respect to the logits, in their dtype and shape."""
     call, rows = state.call, state.call.x
-    if state.early and np.all(cotangent == state.upstream):
-        return state.early.pop()
+    found = state.early and state.early.take(engine, cotangent)
+    if found is not None:
+        return found
     scale = np.broadcast_to(np.asarray(cotangent, np.float64), call.shape).reshape(-1)
     scale = np.ascontiguousarray(scale * call.scale if call.scale.size else scale)
     if call.scale.size:

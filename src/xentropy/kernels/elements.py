@@ -8,7 +8,7 @@ import numpy as np
 
 from .elementary import add, entry, exp_difference, helper, log1p, narrow_to, widen
 
-__all__ = ["add_up", "sigmoid_gradients", "sigmoid_losses", "total"]
+__all__ = ["add_up", "is_uniform", "multiply", "sigmoid_gradients", "sigmoid_losses", "total"]
 
 BLOCK = 1024
 """Numbers that are done at once."""
@@ -162,3 +162,41 @@ def total(x: Any, sums: Any, start: Any, stop: Any) -> Any:
     """Add up blocks ``start`` to ``stop`` of float32 numbers, in float64."""
     for block in range(start, stop):
         sums[block] = add_up(x[block * BLOCK : (block + 1) * BLOCK])
+
+
+@entry
+def is_uniform(x: Any) -> Any:
+    """Whether all numbers are the same."""
+    first, others = x[0], 0
+    for i in range(x.size):
+        others += x[i] != first
+    return others == 0
+
+
+@helper
+def _by_one(x: Any, factor: Any) -> Any:
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        x[i] = zero if factor == zero else factor * x[i]
+
+
+@helper
+def _by_each(x: Any, factors: Any) -> Any:
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        x[i] = zero if factors[i] == zero else x.dtype.type(factors[i]) * x[i]
+
+
+@entry
+def multiply(x: Any, n: Any, factors: Any, start: Any, stop: Any) -> Any:
+    """Multiply rows ``start`` to ``stop`` of ``n`` numbers by a factor each, or by the only one.
+
+    0 makes a row 0, whatever it holds.
+    """
+    if factors.size == 1:
+        _by_one(x[start * n : stop * n], x.dtype.type(factors[0]))
+    elif n == 1:
+        _by_each(x[start:stop], factors[start:stop])
+    else:
+        for r in range(start, stop):
+            _by_one(x[r * n : r * n + n], x.dtype.type(factors[r]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,12 +11,24 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
-__all__ = ["ABSENT", "Rows", "dtype_name", "matrix", "named", "plain", "result_of", "rows_of"]
+__all__ = [
+    "ABSENT",
+    "Rows",
+    "aligned",
+    "dtype_name",
+    "matrix",
+    "named",
+    "plain",
+    "result_of",
+    "rows_of",
+]
 
 Array = npt.NDArray[Any]
 
 ABSENT = np.empty(0, np.int64)
 """Stands for starts that are not needed, and for labels."""
+LINE = 64
+"""Bytes of a cache line."""
 APART = 4096
 """Up to so many classes are read where they lie apart: each line of memory serves some rows."""
 _WIDE = (np.dtype(np.float32), np.dtype(np.float64))
@@ -99,6 +112,14 @@ def _strided(x: Array, n: int) -> tuple[Array, Array, int] | None:
     for k, s in zip(x.shape[:-1], strides[:-1], strict=True):
         starts = np.add.outer(starts, np.arange(k) * s)
     return as_strided(x, (span,), (x.itemsize,)), starts.reshape(-1), step
+
+
+def aligned(shape: Any, dtype: Any) -> Array:
+    """An empty array that begins with a cache line, as TensorFlow and JAX want it."""
+    count = math.prod(shape) * np.dtype(dtype).itemsize
+    raw = np.empty(count + LINE, np.uint8)
+    start = -raw.ctypes.data % LINE
+    return raw[start : start + count].view(dtype).reshape(shape)
 
 
 def result_of(rows: Rows, empty: Callable[..., Array]) -> tuple[Array, Array]:

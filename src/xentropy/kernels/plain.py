@@ -20,7 +20,7 @@ from .by_row import Numbers
 from .calls import engine, has_numba, total
 from .memory import ABSENT, named
 from .memory import plain as as_plain
-from .threads import GRAIN
+from .threads import run
 
 __all__ = ["by_formulas", "cross_entropy", "serves"]
 
@@ -38,7 +38,7 @@ def _absent(real: Any) -> tuple[Any, ...]:
 
 
 def serves(x: Array, labels: Array, reduction: str) -> bool:
-    """Whether `cross_entropy` takes these arrays, in one thread.
+    """Whether `cross_entropy` takes these arrays.
 
     Sums of float64 losses need more than float64, and are left to the formulas.
     """
@@ -49,7 +49,7 @@ def serves(x: Array, labels: Array, reduction: str) -> bool:
     if reduction not in ("none", "mean", "sum") or (reduction != "none" and x.dtype == np.float64):
         return False
     if has_numba():
-        return 0 < x.size <= GRAIN
+        return x.size > 0
     return 0 < x.size <= small.MOST and x.dtype == np.float32
 
 
@@ -95,7 +95,8 @@ def _evaluate(x: Array, y: Array, upstream: float, losses: Array, out: Array) ->
         return small.plain_rows(x, y, upstream, losses, out)
     n = x.shape[1]
     call = (x.reshape(-1), ABSENT, 1, n, y, *_absent(losses.dtype))
-    return engine(False).index_rows(call, upstream, losses, _NOTHING_SAVED, out, 0, y.size) == 0
+    arguments = (call, upstream, losses, _NOTHING_SAVED, out)
+    return run(engine(False).index_rows, arguments, y.size, x.size) == 0
 
 
 def by_formulas(apply: Callable[..., Any], x: Any, labels: Any, reduction: str, dtype: str) -> Any:

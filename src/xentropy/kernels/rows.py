@@ -18,6 +18,7 @@ from .elementary import (
     shifted,
     widen,
 )
+from .elements import is_uniform, multiply
 from .sums import (
     BLOCK,
     allocate,
@@ -29,10 +30,19 @@ from .sums import (
     row_sums,
     rows_at_once,
     scratch_of,
+    shares_of,
     start_of,
 )
 
-__all__ = ["BY_STRIDES", "dense_gradients", "dense_rows", "index_gradients", "index_rows"]
+__all__ = [
+    "BY_STRIDES",
+    "dense_gradients",
+    "dense_rows",
+    "index_gradients",
+    "index_rows",
+    "is_uniform",
+    "multiply",
+]
 
 BY_STRIDES = True
 """Rows are read where they lie."""
@@ -70,6 +80,13 @@ def _clear(given: Any, r: Any, a: Any, count: Any, zero: Any, out: Any) -> Any:
     mask = shifted(given.mask, r % given.masks * given.n + a)
     for i in range(count):
         out[i] = out[i] if mask[i] != 0 else narrow_to(zero, out[i])
+
+
+@helper
+def _write(e: Any, count: Any, a: Any, out: Any) -> Any:
+    """Write ``a * e``."""
+    for i in range(count):
+        out[i] = narrow_to(a * e[i], out[i])
 
 
 @helper
@@ -180,16 +197,10 @@ def _index_losses(given: Any, m: Any, scratch: Any) -> Any:
 
 
 @helper
-def _write(e: Any, count: Any, a: Any, out: Any) -> Any:
-    for i in range(count):
-        out[i] = narrow_to(a * e[i], out[i])
-
-
-@helper
-def _write_smoothed(e: Any, count: Any, a: Any, c: Any, scale: Any, weights: Any, out: Any) -> Any:
+def _smooth(e: Any, count: Any, a: Any, c: Any, scale: Any, weights: Any) -> Any:
     for i in range(count):
         w = scale * weights[i]
-        out[i] = narrow_to(a * e[i] - (w + w * (c * e[i])), out[i])
+        e[i] = a * e[i] - (w + w * (c * e[i]))
 
 
 @helper
@@ -204,10 +215,8 @@ def _index_gradient(given: Any, r: Any, slopes: Any, s: Any, e: Any, scratch: An
         if not is_short(given):
             exponentials(shifted(row, i), count, top, e)
         if given.sharing:
-            weights = shifted(given.shares, r % given.sharing * n + i)
-            _write_smoothed(block, count, a, c, s_real, weights, to)
-        else:
-            _write(block, count, a, to)
+            _smooth(block, count, a, c, s_real, shares_of(given, r, i))
+        _write(block, count, one if given.sharing else a, to)
         if given.masks:
             _clear(given, r, i, count, one - one, to)
     y = given.labels[r]
@@ -304,7 +313,7 @@ def index_gradients(
         _copy(shifted(pointer(saved), 4 * first), 4 * m, scratch.slopes)
         _copy(shifted(pointer(cotangent), first), m, scratch.cotangent)
         _index_gradients(given, first, m, scratch, pointer(out))
-    return held[0].size + held[1].size
+    return 0 if held[0].size + held[1].size else 1
 
 
 # --- distributions ----------------------------------------------------------------------------
@@ -333,15 +342,12 @@ def _dense_losses(given: Any, m: Any, scratch: Any) -> Any:
 
 
 @helper
-def _write_dense(
-    e: Any, count: Any, b: Any, rest: Any, a: Any, z: Any, epsilon: Any, scale: Any, out: Any
-) -> Any:
-    one = cast(1.0, rest)
+def _slant(e: Any, count: Any, b: Any, rest: Any, a: Any, z: Any, epsilon: Any, one: Any) -> Any:
     inverse = one / (one + rest)
     for i in range(count):
         p, q = e[i] * inverse, ((one - e[i]) + rest) * inverse
         own = b[i] + b[i] * (epsilon * p)
-        out[i] = narrow_to(scale * (p * ((a - own) + z) - own * q), out[i])
+        e[i] = p * ((a - own) + z) - own * q
 
 
 @helper
@@ -358,7 +364,8 @@ def _dense_gradient(given: Any, r: Any, slopes: Any, s: Any, e: Any, scratch: An
         else:
             exponentials(shifted(row, i), count, top, e)
         labelled(given, r, i, count, one, scratch.spare)
-        _write_dense(block, count, scratch.spare, rest, a, z, epsilon, scale, to)
+        _slant(block, count, scratch.spare, rest, a, z, epsilon, one)
+        _write(block, count, scale, to)
         if given.masks:
             _clear(given, r, i, count, one - one, to)
 
@@ -405,7 +412,7 @@ def dense_rows(
         if out.size:
             _expect(given, first, m, upstream, scratch)
             _dense_gradients(given, first, m, scratch, pointer(out))
-    return held[0].size + held[1].size
+    return 0 if held[0].size + held[1].size else 1
 
 
 @entry
@@ -424,4 +431,4 @@ def dense_gradients(
         _copy(shifted(pointer(saved), 4 * first), 4 * m, scratch.slopes)
         _copy(shifted(pointer(cotangent), first), m, scratch.cotangent)
         _dense_gradients(given, first, m, scratch, pointer(out))
-    return held[0].size + held[1].size
+    return 0 if held[0].size + held[1].size else 1

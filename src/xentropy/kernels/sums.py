@@ -43,6 +43,7 @@ __all__ = [
     "row_sums",
     "rows_at_once",
     "scratch_of",
+    "shares_of",
     "start_of",
 ]
 
@@ -272,46 +273,62 @@ def exponentials(x: Any, count: Any, top: Any, e: Any) -> Any:
 
 @helper
 def labelled(given: Any, r: Any, a: Any, count: Any, one: Any, out: Any) -> Any:
-    """What the classes of a block of a row weigh, from class ``a`` on.
+    """What the labels of a block of a row weigh, from class ``a`` on.
 
-    Labels of a distribution after smoothing, times the class weights; else what smoothing gives.
+    These are the labels after smoothing, times the class weights.
     """
     keep = cast(1.0 - given.numbers.smoothing, one)
     t, class_weight = shifted(given.t, r * given.n + a), shifted(given.class_weight, a)
-    shares = shifted(given.shares, (r % given.sharing if given.sharing else 0) * given.n + a)
+    shares = shares_of(given, r, a)
     for i in range(count):
-        w = one - one
-        if given.dense:
-            w = keep * t[i]
-            if given.weighted:
-                w = w * class_weight[i]
+        w = keep * t[i]
+        if given.weighted:
+            w = w * class_weight[i]
         if given.sharing:
             w = w + shares[i]
         out[i] = w
 
 
+@inlined
+def shares_of(given: Any, r: Any, a: Any) -> Any:
+    """What smoothing gives the classes of a row from ``a`` on."""
+    return shifted(given.shares, (r % given.sharing if given.sharing else 0) * given.n + a)
+
+
 @helper
 def _spread(x: Any, count: Any, top: Any, one: Any, weight: Any) -> Any:
-    """The sums of a block: ``w (top - x)``, ``w`` and ``w (1 - exp(x - top))``."""
+    """The sums of a block: ``w (top - x)`` and ``w``."""
     zero = one - one
-    spread, mass, gap = zero, zero, zero
+    spread, mass = zero, zero
     for i in range(count):
         w = weight[i]
         spread = add(spread, zero if w == zero else w * (top - x[i]))
         mass = add(mass, w)
-        gap = add(gap, w * (one - exp_difference(x[i], top)))
-    return spread, mass, gap
+    return spread, mass
+
+
+@helper
+def _gap(x: Any, count: Any, top: Any, one: Any, weight: Any) -> Any:
+    """The sum of ``w (1 - exp(x - top))`` of a block."""
+    gap = one - one
+    for i in range(count):
+        gap = add(gap, weight[i] * (one - exp_difference(x[i], top)))
+    return gap
 
 
 @helper
 def _weigh(given: Any, r: Any, a: Any, x: Any, count: Any, top: Any, scratch: Any) -> Any:
-    """The same of the numbers of a row from class ``a`` on."""
-    spread, mass, gap = 0.0, 0.0, 0.0
+    """``spread``, ``mass`` and ``gap`` of the numbers of a row from class ``a`` on."""
+    spread, mass, gap, one = 0.0, 0.0, 0.0, scratch.one
     for i in range(0, count, PART):
-        size = min(PART, count - i)
-        labelled(given, r, a + i, size, scratch.one, scratch.spare)
-        s, v, g = _spread(shifted(x, i), size, top, scratch.one, scratch.spare)
-        spread, mass, gap = spread + s, mass + v, gap + g
+        size, w, block = min(PART, count - i), shares_of(given, r, a + i), shifted(x, i)
+        if given.dense:
+            w = scratch.spare
+            labelled(given, r, a + i, size, one, w)
+        s, v = _spread(block, size, top, one, w)
+        spread, mass = spread + s, mass + v
+        if given.numbers.epsilon != 0:
+            gap += _gap(block, size, top, one, w)
     return spread, mass, gap
 
 

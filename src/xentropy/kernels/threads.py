@@ -8,13 +8,18 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 __all__ = ["GRAIN", "cores", "run"]
 
 GRAIN = 2**17
 """Numbers that are worth a thread: it takes as long to wake one up as to read a tenth of them."""
+
+PART = 2**17
+"""Numbers of a part, at least."""
+PARTS = 8
+"""Parts for each thread, at most."""
 
 _pool: ThreadPoolExecutor | None = None
 
@@ -27,24 +32,30 @@ def cores() -> int:
     return min(most, max(int(wanted), 1)) if wanted.isdigit() else most
 
 
-def run(kernel: Callable[..., Any], arguments: tuple[Any, ...], rows: int, numbers: int) -> None:
-    """Call ``kernel(*arguments, start, stop)`` for all rows, of that many numbers together."""
-    parts = min(rows, numbers // GRAIN)
-    if parts > 1:
-        parts = min(parts, cores())
-    if parts <= 1:
-        kernel(*arguments, 0, rows)
-        return
+def run(kernel: Callable[..., Any], arguments: tuple[Any, ...], rows: int, numbers: int) -> int:
+    """Call ``kernel(*arguments, start, stop)`` for all rows, of that many numbers together.
+
+    Returns the sum of what it returns. Threads take parts as they come: one that wakes up late, or
+    has to share its core, does less.
+    """
+    threads = min(rows, numbers // GRAIN)
+    if threads > 1:
+        threads = min(threads, cores())
+    if threads <= 1:
+        return int(kernel(*arguments, 0, rows) or 0)
+    parts = min(rows, max(numbers // PART, threads), PARTS * threads)
     edges = [rows * i // parts for i in range(parts + 1)]
-    others: list[Future[Any]] = [
-        _executor().submit(kernel, *arguments, start, stop)
-        for start, stop in itertools.pairwise(edges[1:])
-    ]
+    waiting = iter(list(itertools.pairwise(edges)))
+
+    def work() -> int:
+        return sum(int(kernel(*arguments, start, stop) or 0) for start, stop in waiting)
+
+    others = [_executor().submit(work) for _ in range(threads - 1)]
     try:
-        kernel(*arguments, 0, edges[1])
+        found = work()
     finally:
-        for future in others:
-            future.result()
+        rest = [future.result() for future in others]
+    return found + sum(rest)
 
 
 def _executor() -> ThreadPoolExecutor:
