@@ -181,12 +181,17 @@ def denied(*arguments: Any, **options: Any) -> Any:
     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
+def denied_for(path: Path, call: Any) -> Any:
+    """A method of `Path` that is denied for one of them."""
+    return lambda self, *args, **kwargs: (denied if self == path else call)(self, *args, **kwargs)
+
+
 def test_a_file_that_may_not_be_read_is_named(
     files: dict[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, why = files["logits"], os.strerror(errno.EACCES)
-    for call in ("open", "is_file"):
-        monkeypatch.setattr(Path, call, denied)
+    for call in (Path.open, Path.is_file):
+        monkeypatch.setattr(Path, call.__name__, denied_for(path, call))
         line = f"xentropy: --logits: {path} cannot be read: {why}\n"
         assert parity(capsys, "--logits", path) == (BAD_INPUT, "", line)
         monkeypatch.undo()

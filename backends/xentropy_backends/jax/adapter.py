@@ -218,12 +218,11 @@ class _JAX(AutodiffBackend):
         if not (_is_at_home(x) and _is_at_home(labels)) or x.dtype not in _REAL:
             return None
         host, y = np.asarray(x), np.asarray(labels)
-        if y.dtype == np.int32:
-            y = y.astype(np.int64)
+        if y.dtype.kind in "iu":
+            y = y.astype(np.int64, copy=False)
         if not plain.serves(host, y, reduction):
             return None
-        with np.errstate(all="ignore"):
-            found = plain.cross_entropy(host, y, reduction)
+        found = plain.cross_entropy(host, y, reduction)
         try:
             return found and jnp.asarray(found[0])
         except jax.errors.JaxRuntimeError:  # jax.transfer_guard

@@ -48,20 +48,23 @@ _fused_ops: Any = SimpleNamespace(
 
 def accelerated(x: Any) -> bool:
     """Whether ``x`` lies on an accelerator."""
-    return bool(x.device.type != "cpu")
+    return not x.is_cpu
+
+
+_KINDS = {torch.Tensor, torch.nn.Parameter}
 
 
 def is_plain(x: Any) -> bool:
     """Whether a tensor is memory on the CPU: no wrapper of a transform, no fake, no subclass."""
-    plain = type(x) in (torch.Tensor, torch.nn.Parameter) and torch.func.debug_unwrap(x) is x
-    return plain and not accelerated(x) and x.device.type == "cpu" and x.layout is torch.strided
+    plain = type(x) in _KINDS and torch.func.debug_unwrap(x) is x
+    return plain and x.layout is torch.strided and not accelerated(x)
 
 
 def lend(x: Any) -> Any:
     """A tensor on the CPU as an array of NumPy on the same memory, bfloat16 as its bits."""
     if x is None:
         return None
-    x = x.detach()
+    x = x.detach() if x.requires_grad else x
     return x.view(torch.uint16).numpy() if x.dtype == torch.bfloat16 else x.numpy()
 
 
@@ -80,8 +83,7 @@ def plain_cross_entropy(x: Any, labels: Any, reduction: str) -> tuple[Any, Any] 
     upstream = None
     if x.requires_grad and torch.is_grad_enabled():
         upstream = 1.0 / y.size if reduction == "mean" else 1.0
-    with np.errstate(all="ignore"):
-        found = plain.cross_entropy(lent, y, reduction, upstream)
+    found = plain.cross_entropy(lent, y, reduction, upstream)
     if found is None:
         return None
     result, gradient = found

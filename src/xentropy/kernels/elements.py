@@ -8,7 +8,15 @@ import numpy as np
 
 from .elementary import add, entry, exp_difference, helper, log1p, narrow_to, widen
 
-__all__ = ["add_up", "is_uniform", "multiply", "sigmoid_gradients", "sigmoid_losses", "total"]
+__all__ = [
+    "add_up",
+    "is_uniform",
+    "multiply",
+    "reduce",
+    "sigmoid_gradients",
+    "sigmoid_losses",
+    "total",
+]
 
 BLOCK = 1024
 """Numbers that are done at once."""
@@ -155,6 +163,12 @@ def add_up(x: Any) -> Any:
     for i in range(x.size):
         s = add(s, np.float64(x[i]))
     return s
+
+
+@entry
+def reduce(x: Any, divisor: Any, out: Any) -> Any:
+    """Write the sum of float32 numbers, added in float64, by a divisor; an overflow is silent."""
+    out[0] = add_up(x) / divisor
 
 
 @entry

@@ -84,10 +84,19 @@ def cross_entropy(
     gradient = None if upstream is None else named(out, x.dtype).reshape(x.shape)
     if reduction == "none":
         return losses.reshape(labels.shape), gradient
-    found = total(losses)
-    result = empty((), real)
-    result[()] = found / y.size if reduction == "mean" else found
-    return result, gradient
+    result, divisor = empty((1,), real), y.size if reduction == "mean" else 1
+    _reduce(losses, divisor, result)
+    return result.reshape(()), gradient
+
+
+def _reduce(losses: Array, divisor: int, out: Array) -> None:
+    if has_numba():
+        kernels = engine(of_elements=True)
+        if losses.size <= kernels.BLOCK:
+            kernels.reduce(losses, divisor, out)
+            return
+    with np.errstate(all="ignore"):
+        out[0] = total(losses) / divisor
 
 
 def _evaluate(x: Array, y: Array, upstream: float, losses: Array, out: Array) -> bool:

@@ -36,20 +36,21 @@ def plain_rows(x: Array, y: Array, upstream: float, losses: Array, out: Array) -
     """
     if y.view(np.uint64).max() >= x.shape[1]:
         return False
-    v, r = x.astype(np.float64), np.arange(y.size)
-    peak = r, v.argmax(axis=1)  # the first NaN, if any
-    top = v[peak]
-    v -= top[:, None]
-    drop = -v[r, y]
-    e = np.exp(v, out=v)
-    e[peak] = 0
-    rest = np.add.reduce(e, axis=1)
-    rest += top - top  # NaN where the row has no softmax
-    losses[...] = np.log1p(rest) + drop
-    if out.size:
-        e[peak] = 1
-        e[r, y] = e[r, y] - 1 - rest
-        np.multiply(
-            e, (upstream / (1 + rest))[:, None], out=out.reshape(x.shape), casting="same_kind"
-        )
+    with np.errstate(all="ignore"):
+        v, r = x.astype(np.float64), np.arange(y.size)
+        peak = r, v.argmax(axis=1)  # the first NaN, if any
+        top = v[peak]
+        v -= top[:, None]
+        drop = -v[r, y]
+        e = np.exp(v, out=v)
+        e[peak] = 0
+        rest = np.add.reduce(e, axis=1)
+        rest += top - top  # NaN where the row has no softmax
+        losses[...] = np.log1p(rest) + drop
+        if out.size:
+            e[peak] = 1
+            e[r, y] = e[r, y] - 1 - rest
+            np.multiply(
+                e, (upstream / (1 + rest))[:, None], out=out.reshape(x.shape), casting="same_kind"
+            )
     return True
