@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import xentropy
-from tests.asserts import assert_same
+from tests.asserts import assert_close, assert_same
 from xentropy.testing import Harness
 
 LOGITS = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -3.0]], np.float32)
@@ -165,7 +165,8 @@ def test_the_dtype_is_that_of_the_predictions(harness: Harness, dtype: str, othe
 def test_labels_of_every_integer_width(harness: Harness, dtype: str, own: bool) -> None:
     x, labels = harness.array(LOGITS), np.array([2, 0], dtype)
     loss = xentropy.sparse_softmax_cross_entropy(x, harness.array(labels) if own else labels)
-    assert_same(harness, loss, xentropy.sparse_softmax_cross_entropy(x, [2, 0]))
+    # Not bit for bit: arrays of the family may go a shorter way.
+    assert_close(harness, loss, xentropy.sparse_softmax_cross_entropy(x, [2, 0]))
 
 
 @pytest.mark.parametrize("dtype", ["int4", "uint4", "int2", "uint2"])

@@ -252,7 +252,7 @@ class _Plain(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: Any) -> Any:
         (cotangent,) = cotangents
         again = torch.is_grad_enabled()
-        if ctx.early and not again and (cotangent == 1).all():
+        if ctx.early and not again and _is_one(cotangent):
             return (ctx.early.pop(), *_NO_GRADIENTS)
         x, labels = ctx.saved_tensors
         with torch.enable_grad():
@@ -260,6 +260,10 @@ class _Plain(torch.autograd.Function):
             result = _plain_by_formulas(x, labels, ctx.reduction)
             found = torch.autograd.grad(result, x, cotangent, create_graph=again)
         return (*found, *_NO_GRADIENTS)
+
+
+def _is_one(cotangent: Any) -> bool:
+    return bool(kernels.is_plain(cotangent) and (kernels.lend(cotangent) == 1).all())
 
 
 _NO_GRADIENTS = (None,) * 4

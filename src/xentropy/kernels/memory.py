@@ -31,7 +31,7 @@ LINE = 64
 """Bytes of a cache line."""
 APART = 4096
 """Up to so many classes are read where they lie apart: each line of memory serves some rows."""
-_WIDE = (np.dtype(np.float32), np.dtype(np.float64))
+_WIDE = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 _BITS = {"float16": np.int16, "bfloat16": np.uint16}
 
 
@@ -57,8 +57,8 @@ def dtype_name(dtype: Any) -> str:
 
 def plain(x: Array) -> Array:
     """Contiguous and in native byte order, half precision as its bits, 8 bits widened."""
-    flat = x if x.flags.c_contiguous and x.flags.aligned else np.require(x, requirements=["C", "A"])
-    return _known(flat)
+    flags = x.flags
+    return _known(x if flags.c_contiguous and flags.aligned else np.require(x, None, ["C", "A"]))
 
 
 def _known(x: Array) -> Array:

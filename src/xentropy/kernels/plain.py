@@ -27,6 +27,7 @@ __all__ = ["by_formulas", "cross_entropy", "serves"]
 Array = npt.NDArray[Any]
 
 _NOTHING_SAVED = np.empty((0, 4))
+_FLOAT32, _FLOAT64, _INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
 
 
 @functools.cache
@@ -42,15 +43,15 @@ def serves(x: Array, labels: Array, reduction: str) -> bool:
 
     Sums of float64 losses need more than float64, and are left to the formulas.
     """
-    if x.shape[:-1] != labels.shape or labels.dtype != np.int64:
+    if x.shape[:-1] != labels.shape or labels.dtype != _INT64:
         return False
     if not (x.flags.c_contiguous and labels.flags.c_contiguous):
         return False
-    if reduction not in ("none", "mean", "sum") or (reduction != "none" and x.dtype == np.float64):
+    if reduction not in ("none", "mean", "sum") or (reduction != "none" and x.dtype == _FLOAT64):
         return False
     if has_numba():
         return x.size > 0
-    return 0 < x.size <= small.MOST and x.dtype == np.float32
+    return 0 < x.size <= small.MOST and x.dtype == _FLOAT32
 
 
 def cross_entropy(
@@ -76,7 +77,7 @@ def cross_entropy(
         Allocates what is returned.
     """
     rows, y = as_plain(x).reshape(-1, x.shape[-1]), labels.reshape(-1)
-    real = x.dtype if x.dtype == np.float64 else np.dtype(np.float32)
+    real = _FLOAT64 if x.dtype == _FLOAT64 else _FLOAT32
     losses = empty(y.shape, real)
     out = np.empty(0, rows.dtype) if upstream is None else empty((rows.size,), rows.dtype)
     if not _evaluate(rows, y, upstream or 0.0, losses, out):

@@ -38,9 +38,9 @@ def run(kernel: Callable[..., Any], arguments: tuple[Any, ...], rows: int, numbe
     Returns the sum of what it returns. Threads take parts as they come: one that wakes up late, or
     has to share its core, does less.
     """
-    threads = min(rows, numbers // GRAIN)
-    if threads > 1:
-        threads = min(threads, cores())
+    if numbers < 2 * GRAIN:
+        return int(kernel(*arguments, 0, rows) or 0)
+    threads = min(rows, numbers // GRAIN, cores())
     if threads <= 1:
         return int(kernel(*arguments, 0, rows) or 0)
     parts = min(rows, max(numbers // PART, threads), PARTS * threads)
