@@ -20,7 +20,7 @@ from xentropy.dispatch import AutodiffBackend
 from xentropy.formulas import formula as rules
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.numeric import exact_log1p
-from xentropy.kernels import plain
+from xentropy.kernels import calls, plain
 
 from . import kernels
 
@@ -232,6 +232,9 @@ class _JAX(AutodiffBackend):
         argnums = tuple(range(len(primals)))
         (_, value), grads = jax.value_and_grad(function, argnums, has_aux=True)(*primals)
         return value, grads
+
+    def kernels(self) -> list[str]:
+        return calls.names() if _home() else ["formulas"]
 
     def versions(self) -> dict[str, str]:
         return {"jax": jax.__version__}
