@@ -206,17 +206,17 @@ def _smooth(e: Any, count: Any, a: Any, c: Any, scale: Any, weights: Any) -> Any
 @helper
 def _index_gradient(given: Any, r: Any, slopes: Any, s: Any, e: Any, scratch: Any, out: Any) -> Any:
     """The gradient of a row, times ``s``; ``e`` are its exponentials, if it is short."""
-    n, one, row, size = given.n, scratch.one, shifted(given.x, start_of(given, r)), BLOCK
+    n, one, row = given.n, scratch.one, shifted(given.x, start_of(given, r))
     top, a = cast(slopes[0], one), cast(s * slopes[1], one)
     c, s_real = cast(slopes[2], one), cast(s, one)
     size = n if is_short(given) else BLOCK
     for i in range(0, n, size):
-        count, block, to = min(size, n - i), e, shifted(out, i)
+        count, to = min(size, n - i), shifted(out, i)
         if not is_short(given):
             exponentials(shifted(row, i), count, top, e)
         if given.sharing:
-            _smooth(block, count, a, c, s_real, shares_of(given, r, i))
-        _write(block, count, one if given.sharing else a, to)
+            _smooth(e, count, a, c, s_real, shares_of(given, r, i))
+        _write(e, count, one if given.sharing else a, to)
         if given.masks:
             _clear(given, r, i, count, one - one, to)
     y = given.labels[r]
