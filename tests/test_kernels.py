@@ -178,9 +178,10 @@ def test_an_error_in_a_thread_comes_out(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(threads, "GRAIN", 1)
     monkeypatch.setattr(threads, "cores", lambda: 2)
 
-    def kernel(start: int, stop: int) -> None:
+    def kernel(start: int, stop: int) -> int:
         if start:
             raise ArithmeticError
+        return stop
 
     with pytest.raises(ArithmeticError):
         threads.run(kernel, (), 2, 100)

@@ -188,12 +188,6 @@ class _PlainRule(torch.autograd.Function):
     jvp = _EagerRule.jvp
 
 
-# Private, and absent from some versions: then the general rule serves.
-_transforming: Callable[[], bool] = getattr(
-    torch._C, "_are_functorch_transforms_active", lambda: True
-)
-
-
 def _gradient(kernel: kernels.Kernel, cotangent: Any, *arrays: Any) -> Any:
     return kernel.gradient(cotangent, arrays)
 
@@ -274,7 +268,6 @@ def _plain_by_formulas(x: Any, labels: Any, reduction: str) -> Any:
     return plain.by_formulas(backend.apply, x, labels.unsqueeze(-1), reduction, dtype)
 
 
-_REAL = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 _EXCHANGED = {torch.float32, torch.float64, torch.int32, torch.int64, torch.bool}
 
 
@@ -330,7 +323,7 @@ class _Torch(AutodiffBackend):
     ) -> Any:
         if not torch.compiler.is_compiling():
             saving = torch.is_grad_enabled() and arrays[0].requires_grad
-            rule = _EagerRule if _transforming() else _PlainRule
+            rule = _EagerRule if kernels.transforming() else _PlainRule
             return rule.apply(
                 kernels.Kernel(_namespace, formula, options, upstream), saving, *arrays
             )
@@ -342,7 +335,11 @@ class _Torch(AutodiffBackend):
     def plain_cross_entropy(self, x: Any, labels: Any, reduction: str) -> Any:
         if not isinstance(labels, torch.Tensor) or labels.dtype != torch.int64:
             return None
-        if x.dtype not in _REAL or _transforming() or forward_ad._current_level >= 0:
+        if (
+            x.dtype not in kernels.MEMORY
+            or kernels.transforming()
+            or forward_ad._current_level >= 0
+        ):
             return None
         found = kernels.plain_cross_entropy(x, labels, reduction)
         if found is None or found[1] is None:

@@ -65,6 +65,11 @@ class _Torch(Harness):
             found["torch._mkldnn"] = x.to_mkldnn()
         return found
 
+    def views(self, x: Any) -> Mapping[str, Any]:
+        imaginary = torch.complex(x, -x).conj().imag
+        assert imaginary.is_neg()
+        return {"the imaginary part of a conjugate": imaginary}
+
     def gradient(
         self, f: Run, primals: tuple[Any, ...], argnums: tuple[int, ...]
     ) -> tuple[Any, ...]:

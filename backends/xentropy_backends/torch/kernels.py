@@ -15,7 +15,15 @@ from xentropy.formulas import fused
 from xentropy.formulas.formula import Formula
 from xentropy.kernels import calls, plain, small
 
-__all__ = ["Kernel", "accelerated", "is_plain", "lend", "plain_cross_entropy"]
+__all__ = [
+    "MEMORY",
+    "Kernel",
+    "accelerated",
+    "is_plain",
+    "lend",
+    "plain_cross_entropy",
+    "transforming",
+]
 
 
 def _map_rows(f: Callable[..., Any], rows: Arrays, step: int, /) -> Any:
@@ -55,9 +63,23 @@ _KINDS = {torch.Tensor, torch.nn.Parameter}
 
 
 def is_plain(x: Any) -> bool:
-    """Whether a tensor is memory on the CPU: no wrapper of a transform, no fake, no subclass."""
-    plain = type(x) in _KINDS and torch.func.debug_unwrap(x) is x
-    return plain and x.layout is torch.strided and not accelerated(x)
+    """Whether a tensor is memory on the CPU: no wrapper of a transform, no fake, no subclass.
+
+    Nor a view whose signs are to be turned first.
+    """
+    return _is_memory(x) and torch.func.debug_unwrap(x) is x
+
+
+def _is_memory(x: Any) -> bool:
+    """The same outside of transforms."""
+    plain = type(x) in _KINDS and x.layout is torch.strided and not accelerated(x)
+    return plain and not x.is_neg()
+
+
+# Private, and absent from some versions: then the general rule serves.
+transforming: Callable[[], bool] = getattr(
+    torch._C, "_are_functorch_transforms_active", lambda: True
+)
 
 
 def lend(x: Any) -> Any:
@@ -73,19 +95,34 @@ def _take(x: np.ndarray[Any, Any]) -> Any:
     return tensor.view(torch.bfloat16) if x.dtype == np.uint16 else tensor
 
 
+MEMORY = {
+    torch.float16: np.dtype(np.float16),
+    torch.bfloat16: np.dtype(np.uint16),
+    torch.float32: np.dtype(np.float32),
+    torch.float64: np.dtype(np.float64),
+}
+"""The dtypes of predictions, and of their memory."""
+
+
 def plain_cross_entropy(x: Any, labels: Any, reduction: str) -> tuple[Any, Any] | None:
-    """`plain.cross_entropy` of tensors, and its gradient; None where it does not serve."""
-    if not (is_plain(x) and is_plain(labels)):
+    """`plain.cross_entropy` of tensors, and its gradient; None where it does not serve.
+
+    Not to be called inside of a transform.
+    """
+    if not (_is_memory(x) and _is_memory(labels)):
         return None
     if not calls.has_numba():
         return _own_cross_entropy(x, labels, reduction)
-    lent, y = lend(x), labels.numpy()
-    if not plain.serves(lent, y, reduction):
+    shape, dtype = x.shape, MEMORY[x.dtype]
+    if not (plain.fits(shape, labels.shape, dtype, reduction) and x.is_contiguous()):
+        return None
+    if not labels.is_contiguous():
         return None
     upstream = None
     if x.requires_grad and torch.is_grad_enabled():
-        upstream = 1.0 / y.size if reduction == "mean" else 1.0
-    found = plain.cross_entropy(lent, y, reduction, upstream)
+        upstream = 1.0 / labels.numel() if reduction == "mean" else 1.0
+    memory = x.data_ptr(), labels.data_ptr()
+    found = plain.of_memory(*memory, shape, dtype, reduction, upstream)
     if found is None:
         return None
     result, gradient = found

@@ -15,16 +15,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .by_row import Numbers
+from .by_row import Call, Numbers
+from .small import plain_losses
+from .threads import run
 
 __all__ = [
     "BY_STRIDES",
-    "dense_gradients",
-    "dense_rows",
-    "index_gradients",
-    "index_rows",
+    "gradients",
     "is_uniform",
+    "lend",
+    "losses",
     "multiply",
+    "plain_losses",
+    "total",
 ]
 
 Array = npt.NDArray[Any]
@@ -442,48 +445,56 @@ def _write(
             out[rows] = 0
 
 
-def index_rows(
-    call: Any, upstream: Any, losses: Any, saved: Any, out: Any, start: Any, stop: Any
-) -> None:
-    """Losses of rows ``start`` to ``stop``, and what their gradients need; see `rows`."""
-    given, scale = _given(call)
+def losses(call: Call, upstream: float, losses: Array, saved: Array, out: Array) -> None:
+    """Write the losses of rows, what `gradients` needs, and the gradient; see `compiled`."""
+    given = _given(call)
     out = out.reshape(-1, given.x.shape[1])
-    scratch = _Scratch(given, stop - start, losses.dtype)
-    evaluate = _index_loss if given.labels.ndim == 1 else _dense_loss
-    with np.errstate(all="ignore"):
-        for group in _groups(given, start, stop):
-            s = scale[group] if scale.size else np.ones(group.stop - group.start)
-            sums = _sums(given, group, s, scratch)
-            loss, slopes = evaluate(given, sums, group, losses.dtype)
-            losses[group] = np.where(s == 0, 0.0, s * loss)
-            if saved.size:
-                saved[group] = slopes.T
-            if out.size:
-                _write(given, group, slopes, s * upstream, scratch, out)
+
+    def evaluate(start: int, stop: int) -> int:
+        scratch = _Scratch(given, stop - start, losses.dtype)
+        loss_of = _index_loss if given.labels.ndim == 1 else _dense_loss
+        with np.errstate(all="ignore"):
+            for group in _groups(given, start, stop):
+                s = call.scale[group] if call.scale.size else np.ones(group.stop - group.start)
+                sums = _sums(given, group, s, scratch)
+                loss, slopes = loss_of(given, sums, group, losses.dtype)
+                losses[group] = np.where(s == 0, 0.0, s * loss)
+                if saved.size:
+                    saved[group] = slopes.T
+                if out.size:
+                    _write(given, group, slopes, s * upstream, scratch, out)
+        return 0
+
+    run(evaluate, (), call.x.length, call.x.flat.size)
 
 
-def index_gradients(
-    call: Any, cotangent: Any, saved: Any, like: Any, out: Any, start: Any, stop: Any
-) -> None:
-    """The gradients of rows ``start`` to ``stop``, each times its ``cotangent``; see `rows`."""
-    given, _ = _given(call)
+def gradients(call: Call, cotangent: Array, saved: Array, out: Array) -> None:
+    """Write the gradients of rows, each times its float64 ``cotangent``."""
+    given = _given(call)
     out = out.reshape(-1, given.x.shape[1])
-    scratch = _Scratch(given, stop - start, like.dtype)
-    rows = slice(start, stop)
-    with np.errstate(all="ignore"):
-        _write(given, rows, saved[rows].T, cotangent[rows], scratch, out)
+
+    def differentiate(start: int, stop: int) -> int:
+        scratch, rows = _Scratch(given, stop - start, call.class_weight.dtype), slice(start, stop)
+        with np.errstate(all="ignore"):
+            _write(given, rows, saved[rows].T, cotangent[rows], scratch, out)
+        return 0
+
+    run(differentiate, (), call.x.length, call.x.flat.size)
 
 
-def _given(call: Any) -> tuple[_Given, Array]:
-    """The arguments by name, and the scale of the examples."""
-    x, _, _, n, labels, t, class_weight, weights, mask, options, scale = call
-    labels = t if t.size else labels
-    given = _Given(x.reshape(-1, n), labels, class_weight, weights, mask, Numbers(*options))
-    return given, scale
+def _given(call: Call) -> _Given:
+    x = call.x.flat.reshape(-1, call.x.n)
+    return _Given(x, call.labels, call.class_weight, call.shares, call.mask, call.numbers)
 
 
-dense_rows = index_rows
-dense_gradients = index_gradients
+def lend(x: Array) -> Array:
+    """What `plain_losses` knows an array by."""
+    return x
+
+
+def total(x: Array) -> float:
+    """The sum of float32 numbers, in float64."""
+    return float(np.sum(x, dtype=np.float64))
 
 
 def is_uniform(x: Array) -> bool:
@@ -491,10 +502,15 @@ def is_uniform(x: Array) -> bool:
     return bool(np.all(x == x[0]))
 
 
-def multiply(x: Array, n: int, factors: Array, start: int, stop: int) -> None:
-    """Multiply rows of ``n`` numbers by a factor each, or by the only one; see `elements`."""
-    rows = x[start * n : stop * n].reshape(-1, n)
-    each = factors if factors.size == 1 else factors[start:stop]
-    with np.errstate(all="ignore"):
-        np.multiply(rows, each.astype(x.dtype)[:, None], out=rows)
-    rows[np.broadcast_to(each == 0, rows.shape[:1])] = 0
+def multiply(x: Array, count: int, factors: Array) -> None:
+    """Multiply so many rows by a factor each, or all by the only one; 0 makes a row 0."""
+    table = x.reshape(count, -1)
+
+    def work(start: int, stop: int) -> int:
+        part, each = table[start:stop], factors if factors.size == 1 else factors[start:stop]
+        with np.errstate(all="ignore"):
+            np.multiply(part, each.astype(x.dtype)[:, None], out=part)
+        part[np.broadcast_to(each == 0, part.shape[:1])] = 0
+        return 0
+
+    run(work, (), count, x.size)

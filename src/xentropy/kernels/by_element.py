@@ -14,9 +14,8 @@ from xentropy.formulas.formula import Formula
 
 from .early import Early
 from .memory import named, plain
-from .threads import run
 
-__all__ = ["FORMULAS", "State", "gradient", "losses"]
+__all__ = ["FORMULAS", "Elements", "State", "gradient", "losses"]
 
 Array = npt.NDArray[Any]
 
@@ -25,12 +24,22 @@ _PERIOD = 4096
 """Weights of few classes are repeated to about this many."""
 
 
+class Elements(NamedTuple):
+    """The arguments of a call as the kernels want them; size 0 stands for None."""
+
+    x: Array  # logits, shape (n,), half precision as its bits
+    labels: Array  # in the compute dtype
+    positive: Array  # the weights of the positive term, shape (k,); they repeat
+    scale: Array  # of the elements, in the compute dtype; 0 leaves one out
+    smoothing: float
+
+
 class State(NamedTuple):
     """What a gradient needs of the call of its losses."""
 
     shape: tuple[int, ...]
     dtype: Any  # of the logits as they came
-    arguments: tuple[Any, ...]
+    call: Elements
     early: Early | None
 
 
@@ -47,34 +56,34 @@ def losses(
     given = dict(zip(formula.roles, arrays, strict=True))
     x, real = given["logits"], np.dtype(options["dtype"])
     bits = plain(x.reshape(-1))
-    arguments = (
+    call = Elements(
         bits,
         plain(np.asarray(given["labels"], real).reshape(-1)),
         _positive(given["pos_weight"], x.shape, real),
         _scale(given["sample_weight"], given["keep"], x.shape, real),
-        options["smoothing"] or 0.0,
+        float(options["smoothing"] or 0.0),
     )
     early, result = None, np.empty(0, bits.dtype)
     if saving and upstream is not None:
         result = empty(bits.shape, bits.dtype)
         early = Early(result, bits.size, upstream, [named(result, x.dtype).reshape(x.shape)])
     out = empty(bits.shape, real)
-    run(engine.sigmoid_losses, (*arguments, upstream or 0.0, out, result), bits.size, bits.size)
-    state = State(x.shape, x.dtype, arguments, early)
+    engine.sigmoid_losses(call, float(upstream or 0.0), out, result)
+    state = State(x.shape, x.dtype, call, early)
     return out.reshape(x.shape), state if saving else None
 
 
 def gradient(engine: Any, state: State, cotangent: Array, empty: Callable[..., Array]) -> Array:
     """The gradient with respect to the logits, in their dtype and shape."""
-    x, labels = state.arguments[:2]
-    cotangent = np.asarray(cotangent, labels.dtype)
+    x = state.call.x
+    cotangent = np.asarray(cotangent, state.call.labels.dtype)
     if not any(cotangent.strides):  # one number, laid out as many
         cotangent = cotangent.reshape(-1)[:1] if cotangent.ndim else cotangent.reshape(1)
     found = state.early and state.early.take(engine, cotangent)
     if found is not None:
         return found
     out, cotangent = empty(x.shape, x.dtype), np.ascontiguousarray(cotangent).reshape(-1)
-    run(engine.sigmoid_gradients, (*state.arguments, cotangent, out), x.size, x.size)
+    engine.sigmoid_gradients(state.call, cotangent, out)
     return named(out, state.dtype).reshape(state.shape)
 
 

@@ -13,10 +13,9 @@ from xentropy.formulas import softmax
 from xentropy.formulas.formula import Formula
 
 from .early import Early
-from .memory import ABSENT, Rows, matrix, result_of, rows_of
-from .threads import run
+from .memory import Rows, matrix, result_of, rows_of
 
-__all__ = ["FORMULAS", "Numbers", "State", "gradient", "losses"]
+__all__ = ["FORMULAS", "Call", "Numbers", "State", "gradient", "losses"]
 
 Array = npt.NDArray[Any]
 
@@ -38,7 +37,7 @@ class Numbers(NamedTuple):
     gamma: float = -1.0  # of the focal loss, where it is not negative
 
 
-class _Call(NamedTuple):
+class Call(NamedTuple):
     """The arguments of a call as the kernels want them; size 0 stands for None."""
 
     kind: str
@@ -52,7 +51,7 @@ class _Call(NamedTuple):
     scale: Array
 
 
-def _prepare(engine: Any, formula: Formula, arrays: Arrays, options: Options) -> _Call:
+def _prepare(engine: Any, formula: Formula, arrays: Arrays, options: Options) -> Call:
     given = dict(zip(formula.roles, arrays, strict=True))
     x, axis, real = given["logits"], options["axis"], np.dtype(options["dtype"])
     n = x.shape[axis]
@@ -63,17 +62,17 @@ def _prepare(engine: Any, formula: Formula, arrays: Arrays, options: Options) ->
     mask = _class_mask(given["class_mask"], x.shape, axis)
     smoothing = options["smoothing"] or 0.0
     numbers = Numbers(
-        smoothing,
-        options["z_loss"] or 0.0,
-        options.get("epsilon", 0.0),
-        options.get("gamma", -1.0),
+        float(smoothing),
+        float(options["z_loss"] or 0.0),
+        float(options.get("epsilon", 0.0)),
+        float(options.get("gamma", -1.0)),
     )
     kind = FORMULAS[formula]
     if kind == "index":
         labels = np.ascontiguousarray(given["labels"].reshape(-1), np.int64)
     else:
         labels = matrix(np.asarray(given["labels"], real), axis)
-    return _Call(
+    return Call(
         kind,
         shape,
         rows_of(x, axis, engine.BY_STRIDES),
@@ -128,7 +127,7 @@ def _scale(
 class State(NamedTuple):
     """What a gradient needs of the call of its losses."""
 
-    call: _Call
+    call: Call
     saved: Array
     early: Early | None
 
@@ -153,9 +152,7 @@ def losses(
     if saving and upstream is not None:
         flat, result = result_of(rows, empty)
         early = Early(flat, 0 if rows.strides else rows.length, upstream, [result])
-    kernel = getattr(engine, f"{call.kind}_rows")
-    arguments = (_given(call), upstream or 0.0, out, saved, flat)
-    run(kernel, arguments, rows.length, rows.flat.size)
+    engine.losses(call, float(upstream or 0.0), out, saved, flat)
     state = State(call, saved, early) if saving else None
     return out.reshape(call.shape), state
 
@@ -171,15 +168,5 @@ def gradient(engine: Any, state: State, cotangent: Array, empty: Callable[..., A
     if call.scale.size:
         scale = np.where(call.scale == 0, 0.0, scale)
     flat, result = result_of(rows, empty)
-    kernel = getattr(engine, f"{call.kind}_gradients")
-    like = np.empty((1, 0), call.class_weight.dtype)
-    run(kernel, (_given(call), scale, state.saved, like, flat), rows.length, rows.flat.size)
+    engine.gradients(call, scale, state.saved, flat)
     return result
-
-
-def _given(call: _Call) -> tuple[Any, ...]:
-    """The `sums.Given` of the kernels, which take no class."""
-    x, index = call.x, call.kind == "index"
-    labels, t = (call.labels, call.shares[:, :0]) if index else (ABSENT, call.labels)
-    weights = call.class_weight, call.shares, call.mask
-    return (x.flat, x.starts, x.step, x.n, labels, t, *weights, tuple(call.numbers), call.scale)

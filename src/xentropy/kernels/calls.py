@@ -17,7 +17,6 @@ from xentropy._types import Arrays, Options
 from xentropy.formulas.formula import Formula
 
 from . import by_element, by_row
-from .threads import run
 
 __all__ = ["State", "engine", "gradient", "has_numba", "losses", "names", "serves", "total"]
 
@@ -44,11 +43,9 @@ def has_numba() -> bool:
 
 
 @functools.cache
-def engine(of_elements: bool) -> Any:
+def engine() -> Any:
     """The module of kernels, compiled where Numba is installed."""
-    if of_elements:
-        return importlib.import_module("xentropy.kernels.elements")
-    name = "rows" if has_numba() else "blocked"
+    name = "compiled" if has_numba() else "blocked"
     return importlib.import_module(f"xentropy.kernels.{name}")
 
 
@@ -83,27 +80,16 @@ def losses(
     ``empty`` allocates what is returned.
     """
     kind: Any = by_row if formula in by_row.FORMULAS else by_element
-    found, state = kind.losses(
-        engine(kind is by_element), formula, arrays, options, saving, upstream, empty
-    )
+    found, state = kind.losses(engine(), formula, arrays, options, saving, upstream, empty)
     return found, State(kind, state) if saving else None
 
 
 def gradient(state: State, cotangent: Array, empty: Callable[..., Array] = np.empty) -> Array:
     """The gradient with respect to the logits, in their dtype and shape."""
-    found: Array = state.kind.gradient(
-        engine(state.kind is by_element), state.inner, cotangent, empty
-    )
+    found: Array = state.kind.gradient(engine(), state.inner, cotangent, empty)
     return found
 
 
 def total(x: Array) -> float:
     """The sum of float32 numbers, in float64."""
-    if not x.flags.c_contiguous or not has_numba():
-        return float(np.sum(x, dtype=np.float64))
-    kernel = engine(of_elements=True)
-    if x.size <= kernel.BLOCK:
-        return float(kernel.add_up(x.reshape(-1)))
-    sums = np.empty(-(-x.size // kernel.BLOCK))
-    run(kernel.total, (x.reshape(-1), sums), sums.size, x.size)
-    return float(sums.sum())
+    return float(engine().total(x))

@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .threads import run
-
 __all__ = ["Early"]
 
 Array = npt.NDArray[Any]
@@ -48,6 +46,5 @@ class Early(NamedTuple):
             rows = self.rows if factors.size > 1 else self.flat.size
             if not rows or self.flat.dtype.kind != "f" or not np.all(np.abs(factors) <= 1):
                 return None
-            arguments = (self.flat, self.flat.size // rows, factors)
-            run(engine.multiply, arguments, rows, self.flat.size)
+            engine.multiply(self.flat, rows, factors)
         return self.held.pop()

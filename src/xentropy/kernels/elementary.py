@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import float32, float64, int32, int64, njit, types, uint16
+from numba import float32, float64, int32, int64, njit, types
 from numba.extending import intrinsic, overload
 
 __all__ = [
@@ -33,10 +33,10 @@ __all__ = [
 ]
 
 # Ways to compile a function: one that a kernel calls, the same where each call stands for its body,
-# which takes less time to compile, and a kernel.
-helper: Any = njit(nogil=True, error_model="numpy")
+# which takes less time to compile if it is short, and a kernel.
+helper: Any = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 inlined: Any = njit(nogil=True, error_model="numpy", inline="always")
-entry: Any = njit(nogil=True, error_model="numpy", cache=True)
+entry: Any = njit(nogil=True, error_model="numpy", cache=True, no_cfunc_wrapper=True)
 
 
 def _bitcast(to: Any, source: Any) -> Any:
@@ -85,34 +85,73 @@ def greater(typing_context: Any, x: Any, y: Any) -> Any:
     return x(x, x), generate
 
 
+_HALF, _INT16, _INT32 = ir.HalfType(), ir.IntType(16), ir.IntType(32)
+
+
 @intrinsic
-def _from_half(typing_context: Any, x: Any) -> Any:
+def cast(typing_context: Any, x: Any, like: Any) -> Any:
+    """A number in the dtype of another."""
+
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.fpext(builder.bitcast(args[0], ir.HalfType()), ir.FloatType())
+        return context.cast(builder, args[0], x, like)
 
-    return types.float32(x), generate
-
-
-@intrinsic
-def _to_half(typing_context: Any, x: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(builder.fptrunc(args[0], ir.HalfType()), ir.IntType(16))
-
-    return types.int16(x), generate
+    return like(x, like), generate
 
 
 @intrinsic
-def pointer(typing_context: Any, x: Any) -> Any:
-    """Where an array begins: indexed as it, without a count of references or negative indices.
+def widen(typing_context: Any, x: Any) -> Any:
+    """A number in the dtype that it is computed in; half precision comes as its bits.
 
-    The array must live as long.
+    Bits of bfloat16 come as uint16, of float16 as int16.
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return context.make_array(signature.args[0])(context, builder, args[0]).data
+        if x == types.int16:
+            return builder.fpext(builder.bitcast(args[0], _HALF), ir.FloatType())
+        if x == types.uint16:
+            bits = builder.shl(builder.zext(args[0], _INT32), _INT32(16))
+            return builder.bitcast(bits, ir.FloatType())
+        return args[0]
 
-    # Of pointers to truth values Numba makes no condition.
-    return types.CPointer(types.uint8 if x.dtype == types.boolean else x.dtype)(x), generate
+    wide = types.float32 if x in (types.int16, types.uint16) else x
+    return wide(x), generate
+
+
+@intrinsic
+def narrow_to(typing_context: Any, x: Any, like: Any) -> Any:
+    """A number in the dtype of ``like``: the inverse of `widen`, rounded to nearest even."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if like == types.int16:
+            return builder.bitcast(builder.fptrunc(args[0], _HALF), _INT16)
+        if like == types.uint16:
+            bits = builder.bitcast(args[0], _INT32)
+            last = builder.and_(builder.lshr(bits, _INT32(16)), _INT32(1))
+            rounded = builder.add(bits, builder.add(last, _INT32(0x7FFF)))
+            quiet = builder.or_(bits, _INT32(0x400000))
+            is_nan = builder.fcmp_unordered("uno", args[0], args[0])
+            bits = builder.select(is_nan, quiet, rounded)
+            return builder.trunc(builder.lshr(bits, _INT32(16)), _INT16)
+        return args[0]
+
+    return like(x, like), generate
+
+
+@intrinsic
+def pointer(typing_context: Any, x: Any, like: Any) -> Any:
+    """The pointer to numbers like another: from an address, or to the memory of an array.
+
+    Indexed as an array, without a count of references or negative indices. The array must live as
+    long.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = context.get_value_type(signature.return_type)
+        if isinstance(x, types.Integer):
+            return builder.inttoptr(args[0], kind)
+        return builder.bitcast(context.make_array(x)(context, builder, args[0]).data, kind)
+
+    return types.CPointer(like)(x, like), generate
 
 
 @intrinsic
@@ -194,80 +233,6 @@ def _exp_difference(x: Any, top: Any) -> Any:
         return p * _float(_bits(t) << int64(52))
 
     return wide
-
-
-def widen(x: Any) -> Any:
-    """A number in the dtype that it is computed in; half precision comes as its bits.
-
-    Bits of bfloat16 come as uint16, of float16 as int16.
-    """
-
-
-@overload(widen)
-def _widen(x: Any) -> Any:
-    if x == types.uint16:
-
-        def bfloat(x: Any) -> Any:
-            return _float(int32(int32(x) << int32(16)))
-
-        return bfloat
-    if x == types.int16:
-
-        def half(x: Any) -> Any:
-            return _from_half(x)
-
-        return half
-
-    def same(x: Any) -> Any:
-        return x
-
-    return same
-
-
-def cast(x: Any, like: Any) -> Any:
-    """A number in the dtype of another."""
-
-
-@overload(cast)
-def _cast(x: Any, like: Any) -> Any:
-    if like == types.float32:
-
-        def narrow(x: Any, like: Any) -> Any:
-            return float32(x)
-
-        return narrow
-
-    def wide(x: Any, like: Any) -> Any:
-        return float64(x)
-
-    return wide
-
-
-def narrow_to(x: Any, like: Any) -> Any:
-    """A number in the dtype of ``like``: the inverse of `widen`, rounded to nearest even."""
-
-
-@overload(narrow_to)
-def _narrow_to(x: Any, like: Any) -> Any:
-    if like == types.uint16:
-
-        def bfloat(x: Any, like: Any) -> Any:
-            v = _bits(x)
-            up = int32(v + int32(int32(0x7FFF) + int32(int32(v >> int32(16)) & int32(1))))
-            return uint16(int32((up if x == x else int32(v | int32(0x400000))) >> int32(16)))
-
-        return bfloat
-    if like == types.int16:
-
-        def half(x: Any, like: Any) -> Any:
-            return _to_half(x)
-
-        return half
-
-    def same(x: Any, like: Any) -> Any:
-        return x
-
-    return same
 
 
 def log1p(e: Any) -> Any:

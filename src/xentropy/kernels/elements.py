@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .elementary import add, entry, exp_difference, helper, log1p, narrow_to, widen
+from .elementary import (
+    add,
+    cast,
+    entry,
+    exp_difference,
+    helper,
+    inlined,
+    log1p,
+    narrow_to,
+    pointer,
+    shifted,
+    widen,
+)
 
 __all__ = [
+    "BLOCK",
     "add_up",
     "is_uniform",
     "multiply",
     "reduce",
-    "sigmoid_gradients",
-    "sigmoid_losses",
+    "sigmoid",
     "total",
 ]
 
@@ -23,10 +35,11 @@ BLOCK = 1024
 
 
 @helper
-def _losses(x: Any, t: Any, positive: Any, keep: Any, half: Any, out: Any) -> Any:
+def _losses(x: Any, t: Any, positive: Any, count: Any, keep: Any, half: Any, out: Any) -> Any:
     """``w t softplus(-x) + (1 - t) softplus(x)`` with smoothed labels."""
-    zero, one = out.dtype.type(0), out.dtype.type(1)
-    for i in range(x.size):
+    one = cast(1.0, keep)
+    zero = one - one
+    for i in range(count):
         v, y = widen(x[i]), t[i]
         e = exp_difference(-abs(v), zero)
         rest = log1p(e)
@@ -39,9 +52,12 @@ def _losses(x: Any, t: Any, positive: Any, keep: Any, half: Any, out: Any) -> An
 
 
 @helper
-def _gradients(x: Any, t: Any, positive: Any, keep: Any, half: Any, scale: Any, out: Any) -> Any:
-    zero, one = positive.dtype.type(0), positive.dtype.type(1)
-    for i in range(x.size):
+def _gradients(
+    x: Any, t: Any, positive: Any, count: Any, keep: Any, half: Any, scale: Any, out: Any
+) -> Any:
+    one = cast(1.0, keep)
+    zero = one - one
+    for i in range(count):
         v, y = widen(x[i]), t[i]
         e = exp_difference(-abs(v), zero)
         large = one / (one + e)
@@ -54,14 +70,60 @@ def _gradients(x: Any, t: Any, positive: Any, keep: Any, half: Any, scale: Any, 
 
 
 @helper
-def _weigh(scale: Any, out: Any) -> Any:
+def _weigh(scale: Any, count: Any, out: Any) -> Any:
     """Multiply; 0 leaves an element out, whatever it holds."""
-    zero = out.dtype.type(0)
-    for i in range(out.size):
-        out[i] = zero if scale[i] == zero else scale[i] * out[i]
+    for i in range(count):
+        s = scale[i]
+        out[i] = cast(0.0, s) if s == 0 else s * out[i]
 
 
 @helper
+def _fill(value: Any, count: Any, out: Any) -> Any:
+    for i in range(count):
+        out[i] = value
+
+
+@helper
+def _copy(source: Any, count: Any, out: Any) -> Any:
+    for i in range(count):
+        out[i] = source[i]
+
+
+class _Given(NamedTuple):
+    """The arguments of a call, by pointers; those that are not given must not be read."""
+
+    x: Any  # logits, half precision as its bits
+    t: Any  # labels, in the compute dtype
+    positive: Any  # the weights of the positive term; they repeat after ``period``, if not 0
+    period: Any
+    scale: Any  # of the elements, in the compute dtype; 0 leaves one out
+    scaled: Any
+    keep: Any  # of the labels in smoothing
+    half: Any  # of the smoothing
+    factor: Any  # memory for a block
+
+
+@inlined
+def _given_of(one: Any, call: Any, memory: Any) -> Any:
+    """The arguments by name, of a tuple of addresses and numbers; address 0 is not given."""
+    x, t, positive, period, scale, smoothing = call
+    real = widen(one)
+    ones = pointer(memory, real)
+    _fill(real, BLOCK, ones)
+    return _Given(
+        pointer(x, one),
+        pointer(t, real),
+        pointer(positive, real) if period else ones,
+        period,
+        pointer(scale, real),
+        scale != 0,
+        cast(1.0 - smoothing, real),
+        cast(0.5 * smoothing, real),
+        shifted(ones, BLOCK),
+    )
+
+
+@inlined
 def _end(i: Any, stop: Any, period: Any) -> Any:
     """Where the block that starts at ``i`` ends: no later than a period of the weights."""
     end = min(i + BLOCK, stop)
@@ -69,148 +131,121 @@ def _end(i: Any, stop: Any, period: Any) -> Any:
 
 
 @entry
-def sigmoid_losses(
-    x: Any,
-    t: Any,
-    positive: Any,
-    scale: Any,
-    smoothing: Any,
+def sigmoid(
+    one: Any,
+    call: Any,
     upstream: Any,
+    cotangent: Any,
+    each: Any,
     losses: Any,
     out: Any,
     start: Any,
     stop: Any,
 ) -> Any:
-    """Losses of elements ``start`` to ``stop``, and, if wanted, their gradients.
-
-    An array of size 0 stands for one that is not given or not wanted.
+    """Losses of elements ``start`` to ``stop``, and their gradients.
 
     Parameters
     ----------
-    x : array, shape (n,)
-        Logits, half precision as its bits.
-    t : array, shape (n,)
-        Labels, in the compute dtype.
-    positive : array, shape (k,)
-        The weights of the positive term; they repeat.
-    scale : array, shape (n,)
-        Of the elements, in the compute dtype; 0 leaves one out.
-    smoothing : float
-        Of the labels.
+    one : number
+        1 in the dtype of the logits, half precision as its bits.
+    call : tuple
+        What `_given_of` takes.
     upstream : float
         The cotangent of all losses, for ``out``.
-    losses : array, shape (n,)
-        To be written, in the compute dtype.
-    out : array, shape (n,)
-        The gradient, to be written, in the dtype of ``x``.
+    cotangent : address
+        Instead, in the compute dtype, one number or, with ``each``, n; 0 if not given.
+    losses : address, shape (n,)
+        To be written, in the compute dtype; 0 if not wanted.
+    out : address, shape (n,)
+        The gradient, to be written, in the dtype of the logits; 0 if not wanted.
     """
-    real = losses.dtype.type
-    ones, factor = np.ones(BLOCK, losses.dtype), np.empty(BLOCK, losses.dtype)
-    keep, half = real(1.0 - smoothing), real(0.5 * smoothing)
+    memory = np.empty(2 * BLOCK)
+    given = _given_of(one, call, memory)
+    real = given.keep
     i = start
     while i < stop:
-        j = _end(i, stop, positive.size)
-        k = i % positive.size if positive.size else 0
-        w = positive[k : k + j - i] if positive.size else ones[: j - i]
-        _losses(x[i:j], t[i:j], w, keep, half, losses[i:j])
-        if scale.size:
-            _weigh(scale[i:j], losses[i:j])
-        if out.size:
-            f = factor[: j - i]
-            f[:] = real(upstream)
-            if scale.size:
-                f *= scale[i:j]
-            _gradients(x[i:j], t[i:j], w, keep, half, f, out[i:j])
-        i = j
+        count = _end(i, stop, given.period) - i
+        w = shifted(given.positive, i % given.period if given.period else 0)
+        x, t = shifted(given.x, i), shifted(given.t, i)
+        if losses:
+            found = shifted(pointer(losses, real), i)
+            _losses(x, t, w, count, real, given.half, found)
+            if given.scaled:
+                _weigh(shifted(given.scale, i), count, found)
+        if out:
+            factors = pointer(cotangent, real)
+            if each:
+                _copy(shifted(factors, i), count, given.factor)
+            else:
+                _fill(factors[0] if cotangent else cast(upstream, real), count, given.factor)
+            if given.scaled:
+                _weigh(shifted(given.scale, i), count, given.factor)
+            to = shifted(pointer(out, one), i)
+            _gradients(x, t, w, count, real, given.half, given.factor, to)
+        i += count
+    # The memory lives until it is asked for its size.
+    return 0 if memory.size else 1
 
 
-@entry
-def sigmoid_gradients(
-    x: Any,
-    t: Any,
-    positive: Any,
-    scale: Any,
-    smoothing: Any,
-    cotangent: Any,
-    out: Any,
-    start: Any,
-    stop: Any,
-) -> Any:
-    """The gradients of elements ``start`` to ``stop``; ``cotangent`` has one number or n."""
-    real = t.dtype.type
-    ones, factor = np.ones(BLOCK, t.dtype), np.empty(BLOCK, t.dtype)
-    keep, half = real(1.0 - smoothing), real(0.5 * smoothing)
-    i = start
-    while i < stop:
-        j = _end(i, stop, positive.size)
-        k = i % positive.size if positive.size else 0
-        w = positive[k : k + j - i] if positive.size else ones[: j - i]
-        f = factor[: j - i]
-        if cotangent.size == 1:
-            f[:] = cotangent[0]
-        else:
-            f[:] = cotangent[i:j]
-        if scale.size:
-            _weigh(scale[i:j], f)
-        _gradients(x[i:j], t[i:j], w, keep, half, f, out[i:j])
-        i = j
-
-
-@entry
-def add_up(x: Any) -> Any:
-    """The sum of float32 numbers, in float64."""
+@helper
+def _sum(x: Any, count: Any) -> Any:
     s = 0.0
-    for i in range(x.size):
+    for i in range(count):
         s = add(s, np.float64(x[i]))
     return s
 
 
 @entry
-def reduce(x: Any, divisor: Any, out: Any) -> Any:
-    """Write the sum of float32 numbers, added in float64, by a divisor; an overflow is silent."""
-    out[0] = add_up(x) / divisor
+def add_up(x: Any, count: Any, divisor: Any) -> Any:
+    """The sum of float32 numbers, in float64, by a divisor."""
+    return _sum(pointer(x, np.float32(0)), count) / divisor
 
 
 @entry
-def total(x: Any, sums: Any, start: Any, stop: Any) -> Any:
+def reduce(x: Any, count: Any, divisor: Any, out: Any) -> Any:
+    """The same, written; an overflow is silent."""
+    real = np.float32(0)
+    pointer(out, real)[0] = cast(_sum(pointer(x, real), count) / divisor, real)
+
+
+@entry
+def total(x: Any, count: Any, sums: Any, start: Any, stop: Any) -> Any:
     """Add up blocks ``start`` to ``stop`` of float32 numbers, in float64."""
+    numbers = pointer(x, np.float32(0))
     for block in range(start, stop):
-        sums[block] = add_up(x[block * BLOCK : (block + 1) * BLOCK])
+        i = block * BLOCK
+        pointer(sums, 0.0)[block] = _sum(shifted(numbers, i), min(BLOCK, count - i))
+    return 0
 
 
 @entry
-def is_uniform(x: Any) -> Any:
+def is_uniform(one: Any, x: Any, count: Any) -> Any:
     """Whether all numbers are the same."""
-    first, others = x[0], 0
-    for i in range(x.size):
-        others += x[i] != first
+    numbers, others = pointer(x, one), 0
+    for i in range(count):
+        others += numbers[i] != numbers[0]
     return others == 0
 
 
 @helper
-def _by_one(x: Any, factor: Any) -> Any:
-    zero = x.dtype.type(0)
-    for i in range(x.size):
+def _by_one(x: Any, count: Any, factor: Any) -> Any:
+    zero = cast(0.0, factor)
+    for i in range(count):
         x[i] = zero if factor == zero else factor * x[i]
 
 
-@helper
-def _by_each(x: Any, factors: Any) -> Any:
-    zero = x.dtype.type(0)
-    for i in range(x.size):
-        x[i] = zero if factors[i] == zero else x.dtype.type(factors[i]) * x[i]
-
-
 @entry
-def multiply(x: Any, n: Any, factors: Any, start: Any, stop: Any) -> Any:
-    """Multiply rows ``start`` to ``stop`` of ``n`` numbers by a factor each, or by the only one.
+def multiply(one: Any, x: Any, n: Any, factors: Any, each: Any, start: Any, stop: Any) -> Any:
+    """Multiply rows ``start`` to ``stop`` of ``n`` numbers by the only factor, or by ``each``.
 
     0 makes a row 0, whatever it holds.
     """
-    if factors.size == 1:
-        _by_one(x[start * n : stop * n], x.dtype.type(factors[0]))
+    numbers, f = shifted(pointer(x, one), start * n), pointer(factors, one)
+    if not each:
+        _by_one(numbers, (stop - start) * n, f[0])
     elif n == 1:
-        _by_each(x[start:stop], factors[start:stop])
+        _weigh(shifted(f, start), stop - start, numbers)
     else:
-        for r in range(start, stop):
-            _by_one(x[r * n : r * n + n], x.dtype.type(factors[r]))
+        for r in range(stop - start):
+            _by_one(shifted(numbers, r * n), n, f[start + r])
+    return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import math
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from numpy.lib.stride_tricks import as_strided
 __all__ = [
     "ABSENT",
     "Rows",
+    "address",
     "aligned",
     "dtype_name",
     "matrix",
@@ -31,6 +33,7 @@ LINE = 64
 """Bytes of a cache line."""
 APART = 4096
 """Up to so many classes are read where they lie apart: each line of memory serves some rows."""
+_HEAD, _read = object.__basicsize__, ctypes.c_size_t.from_address
 _WIDE = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 _BITS = {"float16": np.int16, "bfloat16": np.uint16}
 
@@ -47,6 +50,15 @@ class Rows(NamedTuple):
     strides: tuple[int, ...] | None  # of its elements, where the classes lie apart
     axis: int
     dtype: Any  # of the array as it came
+
+
+def address(x: Array) -> int:
+    """Where the memory of an array begins, which must live as long; 0 if it is empty.
+
+    ``x.ctypes.data`` takes 0.8 us to tell the first field of an array, which follows its head:
+    https://numpy.org/doc/stable/reference/c-api/types-and-structures.html#c.PyArrayObject
+    """
+    return _read(id(x) + _HEAD).value if x.size else 0
 
 
 @functools.cache
@@ -118,7 +130,7 @@ def aligned(shape: Any, dtype: Any) -> Array:
     """An empty array that begins with a cache line, as TensorFlow and JAX want it."""
     count = math.prod(shape) * np.dtype(dtype).itemsize
     raw = np.empty(count + LINE, np.uint8)
-    start = -raw.ctypes.data % LINE
+    start = -address(raw) % LINE
     return raw[start : start + count].view(dtype).reshape(shape)
 
 

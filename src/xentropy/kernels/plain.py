@@ -5,7 +5,7 @@ Most calls are that, and in small ones the arguments cost more than the arithmet
 
 from __future__ import annotations
 
-import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,42 +16,33 @@ from xentropy.formulas import reduction as reductions
 from xentropy.formulas import softmax
 
 from . import small
-from .by_row import Numbers
-from .calls import engine, has_numba, total
-from .memory import ABSENT, named
+from .calls import engine, has_numba
+from .memory import named
 from .memory import plain as as_plain
-from .threads import run
 
-__all__ = ["by_formulas", "cross_entropy", "serves"]
+__all__ = ["by_formulas", "cross_entropy", "fits", "of_memory", "serves"]
 
 Array = npt.NDArray[Any]
 
-_NOTHING_SAVED = np.empty((0, 4))
-_FLOAT32, _FLOAT64, _INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
-
-
-@functools.cache
-def _absent(real: Any) -> tuple[Any, ...]:
-    """The rest of a `sums.Given` without options."""
-    matrix = np.empty((1, 0), real)
-    options = tuple(Numbers())
-    return (matrix, np.empty(0, real), matrix, np.empty((1, 0), np.bool_), options, np.empty(0))
+_FLOAT32, _FLOAT64, _INT64 = map(np.dtype, ("float32", "float64", "int64"))
 
 
 def serves(x: Array, labels: Array, reduction: str) -> bool:
-    """Whether `cross_entropy` takes these arrays.
+    """Whether `cross_entropy` takes these arrays."""
+    if labels.dtype != _INT64 or not (x.flags.c_contiguous and labels.flags.c_contiguous):
+        return False
+    small_enough = has_numba() or (x.size <= small.MOST and x.dtype == _FLOAT32)
+    return small_enough and fits(x.shape, labels.shape, x.dtype, reduction)
+
+
+def fits(shape: tuple[int, ...], outer: tuple[int, ...], dtype: Any, reduction: str) -> bool:
+    """Whether logits of this shape and dtype are served with labels of shape ``outer``.
 
     Sums of float64 losses need more than float64, and are left to the formulas.
     """
-    if x.shape[:-1] != labels.shape or labels.dtype != _INT64:
+    if reduction != "none" and (dtype == _FLOAT64 or reduction not in ("mean", "sum")):
         return False
-    if not (x.flags.c_contiguous and labels.flags.c_contiguous):
-        return False
-    if reduction not in ("none", "mean", "sum") or (reduction != "none" and x.dtype == _FLOAT64):
-        return False
-    if has_numba():
-        return x.size > 0
-    return 0 < x.size <= small.MOST and x.dtype == _FLOAT32
+    return shape[:-1] == outer and 0 not in shape
 
 
 def cross_entropy(
@@ -76,37 +67,37 @@ def cross_entropy(
     empty : callable
         Allocates what is returned.
     """
-    rows, y = as_plain(x).reshape(-1, x.shape[-1]), labels.reshape(-1)
-    real = _FLOAT64 if x.dtype == _FLOAT64 else _FLOAT32
-    losses = empty(y.shape, real)
-    out = np.empty(0, rows.dtype) if upstream is None else empty((rows.size,), rows.dtype)
-    if not _evaluate(rows, y, upstream or 0.0, losses, out):
+    kernels, bits = engine(), as_plain(x)
+    memory = kernels.lend(bits), kernels.lend(labels)
+    found = of_memory(*memory, x.shape, bits.dtype, reduction, upstream, empty)
+    if found is None or found[1] is None:
+        return found
+    return found[0], named(found[1], x.dtype)
+
+
+def of_memory(
+    x: Any,
+    labels: Any,
+    shape: tuple[int, ...],
+    dtype: Any,
+    reduction: str,
+    upstream: float | None,
+    empty: Callable[..., Array] = np.empty,
+) -> tuple[Array, Array | None] | None:
+    """`cross_entropy` of what the kernels know of contiguous arrays: addresses, if compiled.
+
+    ``shape`` and ``dtype`` are those of the logits, half precision as its bits.
+    """
+    *outer, n = shape
+    count = math.prod(outer)
+    divisor = None if reduction == "none" else count if reduction == "mean" else 1
+    found = engine().plain_losses(x, labels, count, n, dtype, divisor, upstream, empty)
+    if found is None:
         return None
-    gradient = None if upstream is None else named(out, x.dtype).reshape(x.shape)
-    if reduction == "none":
-        return losses.reshape(labels.shape), gradient
-    result, divisor = empty((1,), real), y.size if reduction == "mean" else 1
-    _reduce(losses, divisor, result)
-    return result.reshape(()), gradient
-
-
-def _reduce(losses: Array, divisor: int, out: Array) -> None:
-    if has_numba():
-        kernels = engine(of_elements=True)
-        if losses.size <= kernels.BLOCK:
-            kernels.reduce(losses, divisor, out)
-            return
-    with np.errstate(all="ignore"):
-        out[0] = total(losses) / divisor
-
-
-def _evaluate(x: Array, y: Array, upstream: float, losses: Array, out: Array) -> bool:
-    if not has_numba():
-        return small.plain_rows(x, y, upstream, losses, out)
-    n = x.shape[1]
-    call = (x.reshape(-1), ABSENT, 1, n, y, *_absent(losses.dtype))
-    arguments = (call, upstream, losses, _NOTHING_SAVED, out)
-    return run(engine(False).index_rows, arguments, y.size, x.size) == 0
+    result, out = found
+    if len(outer) != 1 and divisor is None:
+        result = result.reshape(outer)
+    return result, None if out is None else out.reshape(shape)
 
 
 def by_formulas(apply: Callable[..., Any], x: Any, labels: Any, reduction: str, dtype: str) -> Any:

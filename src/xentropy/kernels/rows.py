@@ -18,7 +18,6 @@ from .elementary import (
     shifted,
     widen,
 )
-from .elements import is_uniform, multiply
 from .sums import (
     BLOCK,
     allocate,
@@ -34,21 +33,10 @@ from .sums import (
     start_of,
 )
 
-__all__ = [
-    "BY_STRIDES",
-    "dense_gradients",
-    "dense_rows",
-    "index_gradients",
-    "index_rows",
-    "is_uniform",
-    "multiply",
-]
-
-BY_STRIDES = True
-"""Rows are read where they lie."""
+__all__ = ["rows"]
 
 
-@inlined
+@helper
 def _store(given: Any, first: Any, m: Any, scratch: Any, losses: Any) -> Any:
     """Write the losses of some rows; of those left out it is 0."""
     for i in range(m):
@@ -56,13 +44,13 @@ def _store(given: Any, first: Any, m: Any, scratch: Any, losses: Any) -> Any:
         losses[i] = cast(s * scratch.losses[i] if s != 0 else 0.0, losses[i])
 
 
-@inlined
+@helper
 def _copy(source: Any, count: Any, target: Any) -> Any:
     for i in range(count):
         target[i] = source[i]
 
 
-@inlined
+@helper
 def _expect(given: Any, first: Any, m: Any, upstream: Any, scratch: Any) -> Any:
     """The cotangents of some rows, where they are known in advance."""
     for i in range(m):
@@ -102,9 +90,9 @@ def _miss(gap: Any, rest: Any, mass: Any, total: Any) -> Any:
 
 
 @inlined
-def _z_loss(lse: Any, numbers: Any) -> Any:
+def _z_loss(lse: Any, given: Any) -> Any:
     # The square may overflow.
-    return numbers.z_loss * (lse * lse) if numbers.z_loss != 0 else 0.0
+    return given.z_loss * (lse * lse) if given.z_loss != 0 else 0.0
 
 
 @helper
@@ -122,7 +110,7 @@ def _scatter(given: Any, first: Any, m: Any, stride: Any, rows: Any, out: Any) -
 # that smoothing spreads, and ``own`` at the label. The slopes are top, a, c and own.
 
 
-@inlined
+@helper
 def _at_labels(given: Any, first: Any, m: Any, scratch: Any) -> Any:
     """The logit at each label, its weight and its share; returns how many labels are wrong."""
     wrong = 0
@@ -144,9 +132,8 @@ def _at_labels(given: Any, first: Any, m: Any, scratch: Any) -> Any:
 
 @inlined
 def _is_plain(given: Any) -> Any:
-    numbers = given.numbers
-    options = numbers.smoothing != 0 or numbers.z_loss != 0 or numbers.epsilon != 0
-    return not (options or numbers.gamma >= 0 or given.weighted)
+    options = given.smoothing != 0 or given.z_loss != 0 or given.epsilon != 0
+    return not (options or given.gamma >= 0 or given.weighted or given.sharing)
 
 
 @helper
@@ -168,7 +155,6 @@ def _plain_losses(m: Any, tops: Any, rests: Any, labels: Any, slopes: Any, losse
 @helper
 def _index_losses(given: Any, m: Any, scratch: Any) -> Any:
     """The losses of some rows and their slopes."""
-    numbers = given.numbers
     for i in range(m):
         top, rest, spread = scratch.top[i], scratch.rest[i], scratch.spread[i]
         mass, gap, x_y, share = scratch.mass[i], scratch.gap[i], scratch.label[i], scratch.share[i]
@@ -176,24 +162,24 @@ def _index_losses(given: Any, m: Any, scratch: Any) -> Any:
         drop, e_y = top - x_y, exp_difference(x_y, top)
         p, q = e_y / total, ((1.0 - e_y) + rest) / total
         surprise, lse = log_rest + drop, top + log_rest
-        if numbers.gamma >= 0:
-            power = q**numbers.gamma
+        if given.gamma >= 0:
+            power = q**given.gamma
             cost = power * surprise if power != 0 else 0.0
             ratio = (p * surprise if p != 0 else 0.0) / q if q != 0 else 1.0
-            slope = power * (1.0 + numbers.gamma * ratio)
+            slope = power * (1.0 + given.gamma * ratio)
         else:
-            cost, slope = surprise + numbers.epsilon * q, 1.0 + numbers.epsilon * p
-        miss, keep = _miss(gap, rest, mass, total), (1.0 - numbers.smoothing) * scratch.weight[i]
-        loss = (keep * cost if keep != 0 else 0.0) + _z_loss(lse, numbers)
+            cost, slope = surprise + given.epsilon * q, 1.0 + given.epsilon * p
+        miss, keep = _miss(gap, rest, mass, total), (1.0 - given.smoothing) * scratch.weight[i]
+        loss = (keep * cost if keep != 0 else 0.0) + _z_loss(lse, given)
         if mass != 0:
-            loss += mass * log_rest + spread + numbers.epsilon * miss
-        others = 2.0 * numbers.z_loss * lse + (mass + numbers.epsilon * (mass - miss))
-        own = p * others - (keep * slope) * q - share * (1.0 + numbers.epsilon * p)
+            loss += mass * log_rest + spread + given.epsilon * miss
+        others = 2.0 * given.z_loss * lse + (mass + given.epsilon * (mass - miss))
+        own = p * others - (keep * slope) * q - share * (1.0 + given.epsilon * p)
         bad = rest != rest or top == -np.inf or x_y != x_y
         slopes = shifted(scratch.slopes, 4 * i)
         scratch.losses[i] = np.nan if bad else loss
         slopes[0], slopes[1] = top, np.nan if bad else (others + keep * slope) / total
-        slopes[2], slopes[3] = numbers.epsilon / total, np.nan if bad else own
+        slopes[2], slopes[3] = given.epsilon / total, np.nan if bad else own
 
 
 @helper
@@ -224,98 +210,6 @@ def _index_gradient(given: Any, r: Any, slopes: Any, s: Any, e: Any, scratch: An
         out[y] = narrow_to(cast(s * slopes[3], one), out[y])
 
 
-@inlined
-def _index_gradients(given: Any, first: Any, m: Any, scratch: Any, out: Any) -> Any:
-    """The gradients of some rows; of those that have cotangent 0 it is 0."""
-    n, zero = given.n, scratch.one - scratch.one
-    stride = padded(n) if is_short(given) else 0
-    for i in range(m):
-        s, e, slopes = (
-            scratch.cotangent[i],
-            shifted(scratch.e, i * stride),
-            shifted(scratch.slopes, 4 * i),
-        )
-        r, row, unit = first + i, shifted(out, (first + i) * n), shifted(scratch.unit, i * stride)
-        if given.step == 1 and s != 0:
-            _index_gradient(given, r, slopes, s, e, scratch, row)
-        elif given.step == 1:
-            _nothing(n, zero, row)
-        elif s != 0:
-            _index_gradient(given, r, slopes, s, e, scratch, unit)
-        else:
-            _nothing(n, zero, unit)
-    if given.step != 1:
-        _scatter(given, first, m, stride, scratch.unit, out)
-
-
-@entry
-def index_rows(
-    call: Any, upstream: Any, losses: Any, saved: Any, out: Any, start: Any, stop: Any
-) -> Any:
-    """Losses of rows ``start`` to ``stop``; what their gradients need, or these themselves.
-
-    Returns how many of the rows that are not left out have a wrong label.
-
-    Parameters
-    ----------
-    call : tuple
-        What `sums.given_of` takes.
-    upstream : float
-        The cotangent of all losses, for ``out``.
-    losses : array, shape (N,)
-        To be written, in the compute dtype.
-    saved : array, float64, shape (N, 4)
-        To be written, for `index_gradients`; of size 0 if not wanted.
-    out : array
-        The gradient, to be written, in the dtype of ``x``: rows that follow one another, or, where
-        the classes lie apart, in the places of ``x``. Of size 0 if not wanted.
-    """
-    given = given_of(call)
-    step = rows_at_once(given.n, stop - start)
-    held = allocate(given.n, step, losses)
-    scratch, wrong = scratch_of(held[0], held[1]), 0
-    plain = _is_plain(given) and not given.sharing
-    for first in range(start, stop, step):
-        m = min(step, stop - first)
-        row_sums(given, first, m, out.size > 0, scratch)
-        wrong += _at_labels(given, first, m, scratch)
-        if plain:
-            tops, rests, labels = scratch.top, scratch.rest, scratch.label
-            _plain_losses(m, tops, rests, labels, scratch.slopes, scratch.losses)
-        else:
-            _index_losses(given, m, scratch)
-        _store(given, first, m, scratch, shifted(pointer(losses), first))
-        if saved.size:
-            _copy(scratch.slopes, 4 * m, shifted(pointer(saved), 4 * first))
-        if out.size:
-            _expect(given, first, m, upstream, scratch)
-            _index_gradients(given, first, m, scratch, pointer(out))
-    # The scratch memory lives until it is asked for its size.
-    return wrong if held[0].size + held[1].size else 0
-
-
-@entry
-def index_gradients(
-    call: Any, cotangent: Any, saved: Any, like: Any, out: Any, start: Any, stop: Any
-) -> Any:
-    """The gradients of rows ``start`` to ``stop``, each times its ``cotangent``, shape (N,).
-
-    ``like`` is an array of the compute dtype.
-    """
-    given = given_of(call)
-    step = rows_at_once(given.n, stop - start)
-    held = allocate(given.n, step, like)
-    scratch = scratch_of(held[0], held[1])
-    for first in range(start, stop, step):
-        m = min(step, stop - first)
-        if is_short(given):
-            row_sums(given, first, m, True, scratch)
-        _copy(shifted(pointer(saved), 4 * first), 4 * m, scratch.slopes)
-        _copy(shifted(pointer(cotangent), first), m, scratch.cotangent)
-        _index_gradients(given, first, m, scratch, pointer(out))
-    return 0 if held[0].size + held[1].size else 1
-
-
 # --- distributions ----------------------------------------------------------------------------
 #
 # The gradient of a row is ``p (a + z - own) - own q`` with ``own = b[c] (1 + epsilon p[c])`` and
@@ -324,21 +218,20 @@ def index_gradients(
 
 @helper
 def _dense_losses(given: Any, m: Any, scratch: Any) -> Any:
-    numbers = given.numbers
     for i in range(m):
         top, rest, spread = scratch.top[i], scratch.rest[i], scratch.spread[i]
         mass, gap = scratch.mass[i], scratch.gap[i]
         total, log_rest = 1.0 + rest, log1p_any(rest)
         lse, miss = top + log_rest, _miss(gap, rest, mass, total)
-        loss = _z_loss(lse, numbers)
+        loss = _z_loss(lse, given)
         # A row without labels is not 0 * inf.
         if mass != 0 or spread != 0:
-            loss += mass * log_rest + spread + numbers.epsilon * miss
+            loss += mass * log_rest + spread + given.epsilon * miss
         bad = rest != rest or top == -np.inf
         slopes = shifted(scratch.slopes, 4 * i)
         scratch.losses[i] = np.nan if bad else loss
         slopes[0], slopes[1] = top, np.nan if bad else rest
-        slopes[2], slopes[3] = mass + numbers.epsilon * (mass - miss), 2.0 * numbers.z_loss * lse
+        slopes[2], slopes[3] = mass + given.epsilon * (mass - miss), 2.0 * given.z_loss * lse
 
 
 @helper
@@ -356,7 +249,7 @@ def _dense_gradient(given: Any, r: Any, slopes: Any, s: Any, e: Any, scratch: An
     n, one, row = given.n, scratch.one, shifted(given.x, start_of(given, r))
     top, rest = cast(slopes[0], one), cast(slopes[1], one)
     a, z, scale = cast(slopes[2], one), cast(slopes[3], one), cast(s, one)
-    epsilon = cast(given.numbers.epsilon, one)
+    epsilon = cast(given.epsilon, one)
     for i in range(0, n, BLOCK):
         count, block, to = min(BLOCK, n - i), e, shifted(out, i)
         if is_short(given):
@@ -370,65 +263,105 @@ def _dense_gradient(given: Any, r: Any, slopes: Any, s: Any, e: Any, scratch: An
             _clear(given, r, i, count, one - one, to)
 
 
+# --- the kernel -------------------------------------------------------------------------------
+
+
 @inlined
-def _dense_gradients(given: Any, first: Any, m: Any, scratch: Any, out: Any) -> Any:
-    n, zero = given.n, scratch.one - scratch.one
-    stride = padded(n) if is_short(given) else 0
-    for i in range(m):
-        s, e, slopes = (
-            scratch.cotangent[i],
-            shifted(scratch.e, i * stride),
-            shifted(scratch.slopes, 4 * i),
-        )
-        r, row, unit = first + i, shifted(out, (first + i) * n), shifted(scratch.unit, i * stride)
-        if given.step == 1 and s != 0:
-            _dense_gradient(given, r, slopes, s, e, scratch, row)
-        elif given.step == 1:
-            _nothing(n, zero, row)
-        elif s != 0:
-            _dense_gradient(given, r, slopes, s, e, scratch, unit)
-        else:
-            _nothing(n, zero, unit)
-    if given.step != 1:
+def _evaluate(given: Any, first: Any, m: Any, scratch: Any) -> Any:
+    """The losses of some rows and their slopes; returns how many labels are wrong."""
+    if given.dense:
+        _dense_losses(given, m, scratch)
+        return 0
+    wrong = _at_labels(given, first, m, scratch)
+    if _is_plain(given):
+        tops, rests, labels = scratch.top, scratch.rest, scratch.label
+        _plain_losses(m, tops, rests, labels, scratch.slopes, scratch.losses)
+    else:
+        _index_losses(given, m, scratch)
+    return wrong
+
+
+@helper
+def _differentiate_row(given: Any, r: Any, i: Any, scratch: Any, out: Any) -> Any:
+    """The gradient of row ``r``, of which scratch has number ``i``; 0 where its cotangent is."""
+    s, slopes = scratch.cotangent[i], shifted(scratch.slopes, 4 * i)
+    e = shifted(scratch.e, i * padded(given.n) if is_short(given) else 0)
+    if s == 0:
+        _nothing(given.n, scratch.one - scratch.one, out)
+    elif given.dense:
+        _dense_gradient(given, r, slopes, s, e, scratch, out)
+    else:
+        _index_gradient(given, r, slopes, s, e, scratch, out)
+
+
+@inlined
+def _differentiate(given: Any, first: Any, m: Any, scratch: Any, out: Any) -> Any:
+    """The gradients of some rows."""
+    stride = padded(given.n)
+    if given.step == 1:
+        for i in range(m):
+            row = shifted(out, (first + i) * given.n)
+            _differentiate_row(given, first + i, i, scratch, row)
+    else:
+        for i in range(m):
+            row = shifted(scratch.unit, i * stride)
+            _differentiate_row(given, first + i, i, scratch, row)
         _scatter(given, first, m, stride, scratch.unit, out)
 
 
 @entry
-def dense_rows(
-    call: Any, upstream: Any, losses: Any, saved: Any, out: Any, start: Any, stop: Any
+def rows(
+    one: Any,
+    call: Any,
+    upstream: Any,
+    cotangent: Any,
+    losses: Any,
+    saved: Any,
+    out: Any,
+    start: Any,
+    stop: Any,
 ) -> Any:
-    """`index_rows` for distributions."""
-    given = given_of(call)
-    step = rows_at_once(given.n, stop - start)
-    held = allocate(given.n, step, losses)
-    scratch = scratch_of(held[0], held[1])
+    """Losses of rows ``start`` to ``stop``, and what their gradients need, or these themselves.
+
+    Returns how many of the rows that are not left out have a wrong label.
+
+    Parameters
+    ----------
+    one : number
+        1 in the dtype of the logits, half precision as its bits.
+    call : tuple
+        What `sums.given_of` takes.
+    upstream : float
+        The cotangent of all losses, for ``out``.
+    cotangent : address, float64, shape (N,)
+        Those of each row, if the losses are not wanted.
+    losses : address, shape (N,)
+        To be written, in the compute dtype; 0 if ``saved`` tells what the gradients need.
+    saved : address, float64, shape (N, 4)
+        To be written with the losses, and read without; 0 if not wanted.
+    out : address
+        The gradient, to be written, in the dtype of the logits: rows that follow one another, or,
+        where the classes lie apart, in their places; 0 if not wanted.
+    """
+    given = given_of(one, call)
+    step, wrong = rows_at_once(given.n, stop - start), 0
+    memory = allocate(given.n, step)
+    scratch = scratch_of(memory, given.n, step, one)
+    kept = pointer(saved, upstream)
     for first in range(start, stop, step):
         m = min(step, stop - first)
-        row_sums(given, first, m, out.size > 0, scratch)
-        _dense_losses(given, m, scratch)
-        _store(given, first, m, scratch, shifted(pointer(losses), first))
-        if saved.size:
-            _copy(scratch.slopes, 4 * m, shifted(pointer(saved), 4 * first))
-        if out.size:
+        if losses or is_short(given):
+            row_sums(given, first, m, out != 0, scratch)
+        if losses:
+            wrong += _evaluate(given, first, m, scratch)
+            _store(given, first, m, scratch, shifted(pointer(losses, scratch.one), first))
             _expect(given, first, m, upstream, scratch)
-            _dense_gradients(given, first, m, scratch, pointer(out))
-    return 0 if held[0].size + held[1].size else 1
-
-
-@entry
-def dense_gradients(
-    call: Any, cotangent: Any, saved: Any, like: Any, out: Any, start: Any, stop: Any
-) -> Any:
-    """`index_gradients` for distributions."""
-    given = given_of(call)
-    step = rows_at_once(given.n, stop - start)
-    held = allocate(given.n, step, like)
-    scratch = scratch_of(held[0], held[1])
-    for first in range(start, stop, step):
-        m = min(step, stop - first)
-        if is_short(given):
-            row_sums(given, first, m, True, scratch)
-        _copy(shifted(pointer(saved), 4 * first), 4 * m, scratch.slopes)
-        _copy(shifted(pointer(cotangent), first), m, scratch.cotangent)
-        _dense_gradients(given, first, m, scratch, pointer(out))
-    return 0 if held[0].size + held[1].size else 1
+            if saved:
+                _copy(scratch.slopes, 4 * m, shifted(kept, 4 * first))
+        else:
+            _copy(shifted(kept, 4 * first), 4 * m, scratch.slopes)
+            _copy(shifted(pointer(cotangent, upstream), first), m, scratch.cotangent)
+        if out:
+            _differentiate(given, first, m, scratch, pointer(out, one))
+    # The memory lives until it is asked for its size.
+    return wrong if memory.size else 0

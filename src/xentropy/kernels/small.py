@@ -5,12 +5,13 @@ What float32 saves is less than each of the operations costs that make up for it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MOST", "plain_rows"]
+__all__ = ["MOST", "plain_losses"]
 
 Array = npt.NDArray[Any]
 
@@ -18,26 +19,21 @@ MOST = 2**14
 """Numbers up to which it pays."""
 
 
-def plain_rows(x: Array, y: Array, upstream: float, losses: Array, out: Array) -> bool:
-    """Write the losses, and their gradients if ``out`` has a size; False if a label is wrong.
-
-    Parameters
-    ----------
-    x : array, shape (N, C)
-        Logits, in less than float64.
-    y : array, int64, shape (N,)
-        Indices.
-    upstream : float
-        The cotangent of each loss.
-    losses : array, float32, shape (N,)
-        To be written.
-    out : array, shape (N, C)
-        To be written, in the dtype of ``x``.
-    """
-    if y.view(np.uint64).max() >= x.shape[1]:
-        return False
+def plain_losses(
+    x: Array,
+    labels: Array,
+    count: int,
+    n: int,
+    dtype: Any,
+    divisor: int | None,
+    upstream: float | None,
+    empty: Callable[..., Array],
+) -> tuple[Array, Array | None] | None:
+    """`compiled.plain_losses` of arrays, in less than float64."""
+    v, y, r = x.reshape(count, n).astype(np.float64), labels.reshape(-1), np.arange(count)
+    if y.view(np.uint64).max() >= n:
+        return None
     with np.errstate(all="ignore"):
-        v, r = x.astype(np.float64), np.arange(y.size)
         peak = r, v.argmax(axis=1)  # the first NaN, if any
         top = v[peak]
         v -= top[:, None]
@@ -46,11 +42,16 @@ def plain_rows(x: Array, y: Array, upstream: float, losses: Array, out: Array) -
         e[peak] = 0
         rest = np.add.reduce(e, axis=1)
         rest += top - top  # NaN where the row has no softmax
+        losses, out = empty((count,), np.float32), None
         losses[...] = np.log1p(rest) + drop
-        if out.size:
+        if upstream is not None:
             e[peak] = 1
             e[r, y] = e[r, y] - 1 - rest
-            np.multiply(
-                e, (upstream / (1 + rest))[:, None], out=out.reshape(x.shape), casting="same_kind"
-            )
-    return True
+            out = empty((count * n,), dtype)
+            e *= (upstream / (1 + rest))[:, None]
+            out.reshape(count, n)[...] = e
+        if divisor is None:
+            return losses, out
+        result = empty((), np.float32)
+        result[...] = np.add.reduce(losses, dtype=np.float64) / divisor
+    return result, out

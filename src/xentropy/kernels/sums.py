@@ -6,7 +6,8 @@ brought to that of the row, in float64, its sum loses nothing.
 
 Rows of one unit are done some at a time, and their exponentials stay for the gradient.
 
-Arrays are known by pointers: what it costs to count references is as much as a short row.
+Arrays are known by their addresses: to unbox one takes as long as ten short rows, to count its
+references as long as one, and one that is read-only would be compiled for anew.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .by_row import Numbers
 from .elementary import (
     add,
     cast,
@@ -58,13 +58,13 @@ PART = 256
 
 
 class Given(NamedTuple):
-    """The arguments of a call, by pointers; what is not given has a length of 0."""
+    """The arguments of a call, by pointers; those that are not given must not be read."""
 
-    n: Any  # classes
     x: Any  # the memory of the logits, half precision as its bits
     starts: Any  # of the rows in it, int64, where they do not follow one another
     started: Any
     step: Any  # from one class to the next
+    n: Any  # classes
     labels: Any  # indices, int64
     t: Any  # distributions, (N, C), in the compute dtype
     dense: Any
@@ -76,31 +76,42 @@ class Given(NamedTuple):
     masks: Any  # N, 1, or 0
     scale: Any  # of the examples, float64; 0 leaves one out
     scaled: Any
-    numbers: Any
+    smoothing: Any
+    z_loss: Any
+    epsilon: Any
+    gamma: Any
 
 
 @inlined
-def given_of(call: Any) -> Any:
-    """The arguments by name. They come as a tuple: the cache on disk must name no class."""
-    x, starts, step, n, labels, t, class_weight, shares, mask, o, scale = call
+def given_of(one: Any, call: Any) -> Any:
+    """The arguments by name, of a tuple of addresses and numbers; address 0 is not given.
+
+    ``one`` is 1 in the dtype of the logits.
+    """
+    x, starts, step, n, labels, t, class_weight, shares, sharing = call[:9]
+    mask, masks, scale, smoothing, z_loss, epsilon, gamma = call[9:]
+    real = widen(one)
     return Given(
-        n,
-        pointer(x),
-        pointer(starts),
-        starts.size > 0,
+        pointer(x, one),
+        pointer(starts, n),
+        starts != 0,
         step,
-        pointer(labels),
-        pointer(t),
-        t.size > 0,
-        pointer(class_weight),
-        class_weight.size > 0,
-        pointer(shares),
-        shares.shape[0] if shares.size else 0,
-        pointer(mask),
-        mask.shape[0] if mask.size else 0,
-        pointer(scale),
-        scale.size > 0,
-        Numbers(o[0], o[1], o[2], o[3]),
+        n,
+        pointer(labels, n),
+        pointer(t, real),
+        t != 0,
+        pointer(class_weight, real),
+        class_weight != 0,
+        pointer(shares, real),
+        sharing,
+        pointer(mask, np.uint8(0)),
+        masks,
+        pointer(scale, smoothing),
+        scale != 0,
+        smoothing,
+        z_loss,
+        epsilon,
+        gamma,
     )
 
 
@@ -137,33 +148,38 @@ def rows_at_once(n: Any, rows: Any) -> Any:
 
 
 @inlined
-def allocate(n: Any, step: Any, like: Any) -> Any:
-    """Memory for a `Scratch`, like another array; it must be held as long."""
-    size = max(step * padded(min(n, UNIT)), BLOCK)
-    return np.empty(2 * size + BLOCK, like.dtype), np.empty(14 * step)
+def _size(n: Any, step: Any) -> Any:
+    return max(step * padded(min(n, UNIT)), BLOCK)
 
 
 @inlined
-def scratch_of(numbers: Any, others: Any) -> Any:
+def allocate(n: Any, step: Any) -> Any:
+    """Memory for a `Scratch`; it must be held as long."""
+    return np.empty(14 * step + 2 * _size(n, step) + BLOCK)
+
+
+@inlined
+def scratch_of(memory: Any, n: Any, step: Any, one: Any) -> Any:
     """The parts of what was allocated."""
-    a, b = pointer(numbers), pointer(others)
-    size, m = (numbers.size - BLOCK) // 2, others.size // 14
+    real = widen(one)
+    numbers, each, size = pointer(memory, real), pointer(memory, 0.0), _size(n, step)
+    each = shifted(each, 2 * size + BLOCK)
     return Scratch(
-        a,
-        shifted(a, size),
-        shifted(a, 2 * size),
-        numbers.dtype.type(1),
-        b,
-        shifted(b, m),
-        shifted(b, 2 * m),
-        shifted(b, 3 * m),
-        shifted(b, 4 * m),
-        shifted(b, 5 * m),
-        shifted(b, 6 * m),
-        shifted(b, 7 * m),
-        shifted(b, 8 * m),
-        shifted(b, 12 * m),
-        shifted(b, 13 * m),
+        numbers,
+        shifted(numbers, size),
+        shifted(numbers, 2 * size),
+        real,
+        each,
+        shifted(each, step),
+        shifted(each, 2 * step),
+        shifted(each, 3 * step),
+        shifted(each, 4 * step),
+        shifted(each, 5 * step),
+        shifted(each, 6 * step),
+        shifted(each, 7 * step),
+        shifted(each, 8 * step),
+        shifted(each, 12 * step),
+        shifted(each, 13 * step),
     )
 
 
@@ -277,7 +293,7 @@ def labelled(given: Any, r: Any, a: Any, count: Any, one: Any, out: Any) -> Any:
 
     These are the labels after smoothing, times the class weights.
     """
-    keep = cast(1.0 - given.numbers.smoothing, one)
+    keep = cast(1.0 - given.smoothing, one)
     t, class_weight = shifted(given.t, r * given.n + a), shifted(given.class_weight, a)
     shares = shares_of(given, r, a)
     for i in range(count):
@@ -327,7 +343,7 @@ def _weigh(given: Any, r: Any, a: Any, x: Any, count: Any, top: Any, scratch: An
             labelled(given, r, a + i, size, one, w)
         s, v = _spread(block, size, top, one, w)
         spread, mass = spread + s, mass + v
-        if given.numbers.epsilon != 0:
+        if given.epsilon != 0:
             gap += _gap(block, size, top, one, w)
     return spread, mass, gap
 
@@ -368,7 +384,7 @@ def _short_sums(given: Any, first: Any, m: Any, keep: Any, scratch: Any) -> Any:
             rest, ties = rest + r, ties + t
         scratch.rest[i] = rest + (ties - 1.0)
         if given.dense or given.sharing:
-            spread, mass, gap = _weigh(given, first + i, 0, unit, n, top, scratch)
+            spread, mass, gap = _weigh(given, first + i, np.int64(0), unit, n, top, scratch)
             scratch.spread[i], scratch.mass[i], scratch.gap[i] = spread, mass, gap
 
 
@@ -416,7 +432,7 @@ def _merge(sums: Any, is_first: Any, top: Any, rest: Any, spread: Any, mass: Any
     sums.gap[0] += low_gap
 
 
-@inlined
+@helper
 def row_sums(given: Any, first: Any, m: Any, keep: Any, scratch: Any) -> Any:
     """The sums of some rows; with ``keep`` also their exponentials, if they are short.
 

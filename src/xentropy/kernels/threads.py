@@ -32,23 +32,21 @@ def cores() -> int:
     return min(most, max(int(wanted), 1)) if wanted.isdigit() else most
 
 
-def run(kernel: Callable[..., Any], arguments: tuple[Any, ...], rows: int, numbers: int) -> int:
+def run(kernel: Callable[..., int], arguments: tuple[Any, ...], rows: int, numbers: int) -> int:
     """Call ``kernel(*arguments, start, stop)`` for all rows, of that many numbers together.
 
     Returns the sum of what it returns. Threads take parts as they come: one that wakes up late, or
     has to share its core, does less.
     """
-    if numbers < 2 * GRAIN:
-        return int(kernel(*arguments, 0, rows) or 0)
-    threads = min(rows, numbers // GRAIN, cores())
+    threads = 1 if numbers < 2 * GRAIN else min(rows, numbers // GRAIN, cores())
     if threads <= 1:
-        return int(kernel(*arguments, 0, rows) or 0)
+        return kernel(*arguments, 0, rows)
     parts = min(rows, max(numbers // PART, threads), PARTS * threads)
     edges = [rows * i // parts for i in range(parts + 1)]
     waiting = iter(list(itertools.pairwise(edges)))
 
     def work() -> int:
-        return sum(int(kernel(*arguments, start, stop) or 0) for start, stop in waiting)
+        return sum(kernel(*arguments, start, stop) for start, stop in waiting)
 
     others = [_executor().submit(work) for _ in range(threads - 1)]
     try:

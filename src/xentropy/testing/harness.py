@@ -55,6 +55,10 @@ class Harness:
         """Copies of a matrix, by layout, that no formula reads."""
         return {}
 
+    def views(self, x: Any) -> Mapping[str, Any]:
+        """The same numbers in views whose memory holds others."""
+        return {}
+
     def accelerator(self) -> AbstractContextManager[Any] | None:
         """Treat arrays as if they lay on an accelerator; None where it makes no difference."""
         return None

@@ -1,0 +1,179 @@
+"""The kernels that Numba compiles, called with arrays.
+
+They take addresses and numbers: one compilation serves each dtype, whether arrays may be written to
+or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import elements
+from .by_element import Elements
+from .by_row import Call
+from .elements import BLOCK
+from .memory import address
+from .rows import rows
+from .threads import run
+
+__all__ = [
+    "BY_STRIDES",
+    "gradients",
+    "is_uniform",
+    "lend",
+    "losses",
+    "multiply",
+    "plain_losses",
+    "sigmoid_gradients",
+    "sigmoid_losses",
+    "total",
+]
+
+Array = npt.NDArray[Any]
+
+BY_STRIDES = True
+"""Rows are read where they lie."""
+
+_ONE: dict[Any, Any] = {
+    np.dtype(np.float32): np.float32(1),
+    np.dtype(np.float64): np.float64(1),
+    np.dtype(np.int16): np.int16(0x3C00),  # the bits of float16
+    np.dtype(np.float16): np.int16(0x3C00),
+    np.dtype(np.uint16): np.uint16(0x3F80),  # of bfloat16
+}
+_COMPUTED = {np.dtype(kind): np.dtype(np.float32) for kind in (np.int16, np.float16, np.uint16)}
+
+
+def lend(x: Array) -> int:
+    """What `plain_losses` knows an array by."""
+    return address(x)
+
+
+# --- rows -------------------------------------------------------------------------------------
+
+
+def losses(call: Call, upstream: float, losses: Array, saved: Array, out: Array) -> None:
+    """Write the losses of rows, what `gradients` needs, and the gradient; see `rows.rows`.
+
+    Arrays of size 0 are not wanted.
+    """
+    _run(call, upstream, 0, address(losses), address(saved), address(out))
+
+
+def gradients(call: Call, cotangent: Array, saved: Array, out: Array) -> None:
+    """Write the gradients of rows, each times its float64 ``cotangent``."""
+    _run(call, 0.0, address(cotangent), 0, address(saved), address(out))
+
+
+def _run(call: Call, *others: Any) -> None:
+    x, index = call.x, call.kind == "index"
+    arguments = (
+        address(x.flat),
+        address(x.starts),
+        x.step,
+        x.n,
+        address(call.labels) if index else 0,
+        0 if index else address(call.labels),
+        address(call.class_weight),
+        address(call.shares),
+        call.shares.shape[0] if call.shares.size else 0,
+        address(call.mask),
+        call.mask.shape[0] if call.mask.size else 0,
+        address(call.scale),
+        *call.numbers,
+    )
+    run(rows, (_ONE[x.flat.dtype], arguments, *others), x.length, x.flat.size)
+
+
+def plain_losses(
+    x: int,
+    labels: int,
+    count: int,
+    n: int,
+    dtype: Any,
+    divisor: int | None,
+    upstream: float | None,
+    empty: Callable[..., Array],
+) -> tuple[Array, Array | None] | None:
+    """Losses of index labels without options, and their gradient; None if a label is wrong.
+
+    Parameters
+    ----------
+    x, labels : int
+        The addresses of the logits, rows that follow one another, and of int64 labels.
+    count, n : int
+        Rows and classes.
+    dtype : dtype
+        Of the logits, half precision as its bits.
+    divisor : int or None
+        Of the sum of the losses; None for the losses.
+    upstream : float or None
+        The cotangent of each loss; None where no gradient is wanted.
+    empty : callable
+        Allocates what is returned.
+    """
+    losses, out, at_out = empty((count,), _COMPUTED.get(dtype, dtype)), None, 0
+    if upstream is not None:
+        out = empty((count * n,), dtype)
+        at_out = address(out)
+    call = (x, 0, 1, n, labels, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, -1.0)
+    arguments = (_ONE[dtype], call, upstream or 0.0, 0, address(losses), 0, at_out)
+    if run(rows, arguments, count, count * n):
+        return None
+    return (losses if divisor is None else _reduced(losses, divisor, empty)), out
+
+
+def _reduced(losses: Array, divisor: int, empty: Callable[..., Array]) -> Array:
+    result = empty((), losses.dtype)
+    if losses.size <= BLOCK:
+        elements.reduce(address(losses), losses.size, divisor, address(result))
+    else:
+        with np.errstate(all="ignore"):
+            result[...] = total(losses) / divisor
+    return result
+
+
+# --- elements ---------------------------------------------------------------------------------
+
+
+def sigmoid_losses(call: Elements, upstream: float, losses: Array, out: Array) -> None:
+    """Write the losses of elements, and the gradient if ``out`` has a size."""
+    _sigmoid(call, upstream, 0, 0, address(losses), address(out))
+
+
+def sigmoid_gradients(call: Elements, cotangent: Array, out: Array) -> None:
+    """Write the gradients of elements; ``cotangent`` has one number or as many."""
+    _sigmoid(call, 0.0, address(cotangent), int(cotangent.size > 1), 0, address(out))
+
+
+def _sigmoid(call: Elements, *others: Any) -> None:
+    x, positive = call.x, call.positive
+    labels, scale = address(call.labels), address(call.scale)
+    arguments = (address(x), labels, address(positive), positive.size, scale, call.smoothing)
+    run(elements.sigmoid, (_ONE[x.dtype], arguments, *others), x.size, x.size)
+
+
+def total(x: Array) -> float:
+    """The sum of float32 numbers, in float64."""
+    x = np.ascontiguousarray(x)
+    if x.size <= BLOCK:
+        return float(elements.add_up(address(x), x.size, 1.0))
+    sums = np.empty(-(-x.size // BLOCK))
+    run(elements.total, (address(x), x.size, address(sums)), sums.size, x.size)
+    return float(sums.sum())
+
+
+def is_uniform(x: Array) -> bool:
+    """Whether all numbers are the same."""
+    return bool(elements.is_uniform(_ONE[x.dtype], address(x), x.size))
+
+
+def multiply(x: Array, count: int, factors: Array) -> None:
+    """Multiply so many rows by a factor each, or all by the only one; 0 makes a row 0."""
+    factors = np.asarray(factors, x.dtype)
+    arguments = (address(x), x.size // count, address(factors), int(factors.size > 1))
+    run(elements.multiply, (_ONE[x.dtype], *arguments), count, x.size)
