@@ -14,6 +14,7 @@ from xentropy.formulas import formula as rules
 from xentropy.formulas import fused
 from xentropy.formulas.formula import Formula
 from xentropy.kernels import calls, plain, small
+from xentropy.kernels.engine import has_numba
 
 __all__ = [
     "MEMORY",
@@ -111,7 +112,7 @@ def plain_cross_entropy(x: Any, labels: Any, reduction: str) -> tuple[Any, Any] 
     """
     if not (_is_memory(x) and _is_memory(labels)):
         return None
-    if not calls.has_numba():
+    if not has_numba():
         return _own_cross_entropy(x, labels, reduction)
     shape, dtype = x.shape, MEMORY[x.dtype]
     if not (plain.fits(shape, labels.shape, dtype, reduction) and x.is_contiguous()):

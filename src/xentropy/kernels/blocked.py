@@ -1,4 +1,4 @@
-"""The kernels of `rows` in NumPy, for where Numba is not installed.
+"""The `Engine` in NumPy, for where Numba is not installed.
 
 A block of numbers, many short rows or a piece of a long one, stays in the cache while one operation
 after the other passes over it. In long float32 rows that overflow nowhere, the exponentials are
@@ -33,7 +33,6 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 BY_STRIDES = False
-"""Rows that do not follow one another are copied first."""
 BLOCK = 2**20
 """Bytes of a block: in less, calls and the interpreter lock cost more than the cache saves."""
 PART = 128
@@ -446,7 +445,7 @@ def _write(
 
 
 def losses(call: Call, upstream: float, losses: Array, saved: Array, out: Array) -> None:
-    """Write the losses of rows, what `gradients` needs, and the gradient; see `compiled`."""
+    """The losses of rows."""
     given = _given(call)
     out = out.reshape(-1, given.x.shape[1])
 
@@ -469,7 +468,7 @@ def losses(call: Call, upstream: float, losses: Array, saved: Array, out: Array)
 
 
 def gradients(call: Call, cotangent: Array, saved: Array, out: Array) -> None:
-    """Write the gradients of rows, each times its float64 ``cotangent``."""
+    """Their gradients."""
     given = _given(call)
     out = out.reshape(-1, given.x.shape[1])
 
@@ -488,12 +487,12 @@ def _given(call: Call) -> _Given:
 
 
 def lend(x: Array) -> Array:
-    """What `plain_losses` knows an array by."""
+    """The array itself."""
     return x
 
 
 def total(x: Array) -> float:
-    """The sum of float32 numbers, in float64."""
+    """The sum of float32 numbers."""
     return float(np.sum(x, dtype=np.float64))
 
 
@@ -503,7 +502,7 @@ def is_uniform(x: Array) -> bool:
 
 
 def multiply(x: Array, count: int, factors: Array) -> None:
-    """Multiply so many rows by a factor each, or all by the only one; 0 makes a row 0."""
+    """Multiply rows."""
     table = x.reshape(count, -1)
 
     def work(start: int, stop: int) -> int:

@@ -13,6 +13,7 @@ from xentropy.formulas import sigmoid
 from xentropy.formulas.formula import Formula
 
 from .early import Early
+from .engine import Engine
 from .memory import named, plain
 
 __all__ = ["FORMULAS", "Elements", "State", "gradient", "losses"]
@@ -44,7 +45,7 @@ class State(NamedTuple):
 
 
 def losses(
-    engine: Any,
+    engine: Engine,
     formula: Formula,
     arrays: Arrays,
     options: Options,
@@ -73,7 +74,7 @@ def losses(
     return out.reshape(x.shape), state if saving else None
 
 
-def gradient(engine: Any, state: State, cotangent: Array, empty: Callable[..., Array]) -> Array:
+def gradient(engine: Engine, state: State, cotangent: Array, empty: Callable[..., Array]) -> Array:
     """The gradient with respect to the logits, in their dtype and shape."""
     x = state.call.x
     cotangent = np.asarray(cotangent, state.call.labels.dtype)

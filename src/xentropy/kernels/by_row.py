@@ -13,6 +13,7 @@ from xentropy.formulas import softmax
 from xentropy.formulas.formula import Formula
 
 from .early import Early
+from .engine import Engine
 from .memory import Rows, matrix, result_of, rows_of
 
 __all__ = ["FORMULAS", "Call", "Numbers", "State", "gradient", "losses"]
@@ -51,7 +52,7 @@ class Call(NamedTuple):
     scale: Array
 
 
-def _prepare(engine: Any, formula: Formula, arrays: Arrays, options: Options) -> Call:
+def _prepare(engine: Engine, formula: Formula, arrays: Arrays, options: Options) -> Call:
     given = dict(zip(formula.roles, arrays, strict=True))
     x, axis, real = given["logits"], options["axis"], np.dtype(options["dtype"])
     n = x.shape[axis]
@@ -133,7 +134,7 @@ class State(NamedTuple):
 
 
 def losses(
-    engine: Any,
+    engine: Engine,
     formula: Formula,
     arrays: Arrays,
     options: Options,
@@ -157,7 +158,7 @@ def losses(
     return out.reshape(call.shape), state
 
 
-def gradient(engine: Any, state: State, cotangent: Array, empty: Callable[..., Array]) -> Array:
+def gradient(engine: Engine, state: State, cotangent: Array, empty: Callable[..., Array]) -> Array:
     """The gradient with respect to the logits, in their dtype and shape."""
     call, rows = state.call, state.call.x
     found = state.early and state.early.take(engine, cotangent)

@@ -5,8 +5,6 @@ The compiled kernels need Numba; without it those of NumPy serve the losses of r
 
 from __future__ import annotations
 
-import functools
-import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,8 +15,9 @@ from xentropy._types import Arrays, Options
 from xentropy.formulas.formula import Formula
 
 from . import by_element, by_row
+from .engine import engine, has_numba
 
-__all__ = ["State", "engine", "gradient", "has_numba", "losses", "names", "serves", "total"]
+__all__ = ["State", "gradient", "losses", "names", "serves", "total"]
 
 Array = npt.NDArray[Any]
 
@@ -30,23 +29,6 @@ class State(NamedTuple):
 
     kind: Any
     inner: Any
-
-
-@functools.cache
-def has_numba() -> bool:
-    """Whether the compiled kernels run."""
-    try:
-        importlib.import_module("numba")
-    except ImportError:
-        return False
-    return True
-
-
-@functools.cache
-def engine() -> Any:
-    """The module of kernels, compiled where Numba is installed."""
-    name = "compiled" if has_numba() else "blocked"
-    return importlib.import_module(f"xentropy.kernels.{name}")
 
 
 def names() -> list[str]:
@@ -92,4 +74,4 @@ def gradient(state: State, cotangent: Array, empty: Callable[..., Array] = np.em
 
 def total(x: Array) -> float:
     """The sum of float32 numbers, in float64."""
-    return float(engine().total(x))
+    return engine().total(x)

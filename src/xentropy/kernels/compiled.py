@@ -1,7 +1,7 @@
-"""The kernels that Numba compiles, called with arrays.
+"""The `Engine` of what Numba compiles.
 
-They take addresses and numbers: one compilation serves each dtype, whether arrays may be written to
-or not.
+Its kernels take addresses and numbers: one compilation serves each dtype, whether arrays may be
+written to or not.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from . import elements
 from .by_element import Elements
 from .by_row import Call
 from .elements import BLOCK
+from .engine import Found
 from .memory import address
 from .rows import rows
 from .threads import run
@@ -36,7 +37,6 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 BY_STRIDES = True
-"""Rows are read where they lie."""
 
 _ONE: dict[Any, Any] = {
     np.dtype(np.float32): np.float32(1),
@@ -49,7 +49,7 @@ _COMPUTED = {np.dtype(kind): np.dtype(np.float32) for kind in (np.int16, np.floa
 
 
 def lend(x: Array) -> int:
-    """What `plain_losses` knows an array by."""
+    """Its address."""
     return address(x)
 
 
@@ -57,15 +57,12 @@ def lend(x: Array) -> int:
 
 
 def losses(call: Call, upstream: float, losses: Array, saved: Array, out: Array) -> None:
-    """Write the losses of rows, what `gradients` needs, and the gradient; see `rows.rows`.
-
-    Arrays of size 0 are not wanted.
-    """
+    """The losses of rows."""
     _run(call, upstream, 0, address(losses), address(saved), address(out))
 
 
 def gradients(call: Call, cotangent: Array, saved: Array, out: Array) -> None:
-    """Write the gradients of rows, each times its float64 ``cotangent``."""
+    """Their gradients."""
     _run(call, 0.0, address(cotangent), 0, address(saved), address(out))
 
 
@@ -98,24 +95,8 @@ def plain_losses(
     divisor: int | None,
     upstream: float | None,
     empty: Callable[..., Array],
-) -> tuple[Array, Array | None] | None:
-    """Losses of index labels without options, and their gradient; None if a label is wrong.
-
-    Parameters
-    ----------
-    x, labels : int
-        The addresses of the logits, rows that follow one another, and of int64 labels.
-    count, n : int
-        Rows and classes.
-    dtype : dtype
-        Of the logits, half precision as its bits.
-    divisor : int or None
-        Of the sum of the losses; None for the losses.
-    upstream : float or None
-        The cotangent of each loss; None where no gradient is wanted.
-    empty : callable
-        Allocates what is returned.
-    """
+) -> Found:
+    """The losses of a plain call."""
     losses, out, at_out = empty((count,), _COMPUTED.get(dtype, dtype)), None, 0
     if upstream is not None:
         out = empty((count * n,), dtype)
@@ -141,12 +122,12 @@ def _reduced(losses: Array, divisor: int, empty: Callable[..., Array]) -> Array:
 
 
 def sigmoid_losses(call: Elements, upstream: float, losses: Array, out: Array) -> None:
-    """Write the losses of elements, and the gradient if ``out`` has a size."""
+    """The losses of elements."""
     _sigmoid(call, upstream, 0, 0, address(losses), address(out))
 
 
 def sigmoid_gradients(call: Elements, cotangent: Array, out: Array) -> None:
-    """Write the gradients of elements; ``cotangent`` has one number or as many."""
+    """Their gradients."""
     _sigmoid(call, 0.0, address(cotangent), int(cotangent.size > 1), 0, address(out))
 
 
@@ -158,7 +139,7 @@ def _sigmoid(call: Elements, *others: Any) -> None:
 
 
 def total(x: Array) -> float:
-    """The sum of float32 numbers, in float64."""
+    """The sum of float32 numbers."""
     x = np.ascontiguousarray(x)
     if x.size <= BLOCK:
         return float(elements.add_up(address(x), x.size, 1.0))
@@ -173,7 +154,7 @@ def is_uniform(x: Array) -> bool:
 
 
 def multiply(x: Array, count: int, factors: Array) -> None:
-    """Multiply so many rows by a factor each, or all by the only one; 0 makes a row 0."""
+    """Multiply rows."""
     factors = np.asarray(factors, x.dtype)
     arguments = (address(x), x.size // count, address(factors), int(factors.size > 1))
     run(elements.multiply, (_ONE[x.dtype], *arguments), count, x.size)

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .engine import Engine
+
 __all__ = ["Early"]
 
 Array = npt.NDArray[Any]
@@ -32,7 +34,7 @@ class Early(NamedTuple):
     upstream: float
     held: list[Array]
 
-    def take(self, engine: Any, cotangent: Array) -> Array | None:
+    def take(self, engine: Engine, cotangent: Array) -> Array | None:
         """The gradient for a cotangent of each row, or of all; None where it is to be computed.
 
         Multiplied by less than 1 it has all its digits, where it has them at all: half precision

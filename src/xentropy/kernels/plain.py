@@ -16,7 +16,7 @@ from xentropy.formulas import reduction as reductions
 from xentropy.formulas import softmax
 
 from . import small
-from .calls import engine, has_numba
+from .engine import Found, engine, has_numba
 from .memory import named
 from .memory import plain as as_plain
 
@@ -51,7 +51,7 @@ def cross_entropy(
     reduction: str,
     upstream: float | None = None,
     empty: Callable[..., Array] = np.empty,
-) -> tuple[Array, Array | None] | None:
+) -> Found:
     """The losses or their reduction, and with ``upstream`` the gradient; None if a label is wrong.
 
     Parameters
@@ -83,7 +83,7 @@ def of_memory(
     reduction: str,
     upstream: float | None,
     empty: Callable[..., Array] = np.empty,
-) -> tuple[Array, Array | None] | None:
+) -> Found:
     """`cross_entropy` of what the kernels know of contiguous arrays: addresses, if compiled.
 
     ``shape`` and ``dtype`` are those of the logits, half precision as its bits.

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .engine import Found
+
 __all__ = ["MOST", "plain_losses"]
 
 Array = npt.NDArray[Any]
@@ -28,8 +30,8 @@ def plain_losses(
     divisor: int | None,
     upstream: float | None,
     empty: Callable[..., Array],
-) -> tuple[Array, Array | None] | None:
-    """`compiled.plain_losses` of arrays, in less than float64."""
+) -> Found:
+    """`Engine.plain_losses` of arrays, in less than float64."""
     v, y, r = x.reshape(count, n).astype(np.float64), labels.reshape(-1), np.arange(count)
     if y.view(np.uint64).max() >= n:
         return None
