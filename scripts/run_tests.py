@@ -26,8 +26,8 @@ __all__ = ["Run", "backends", "counts", "main"]
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ROOT / "backends" / "xentropy_backends"
 
-# XLA compiles each shape anew. A backend that is not named comes after these.
-SLOWEST_FIRST = ("jax", "tensorflow", "torch")
+# XLA compiles each shape anew, and commands start processes. The others come after these.
+SLOWEST_FIRST = ("jax", "none", "tensorflow", "torch")
 
 # The folder of the array API standard is tested with the library that is nothing but the standard.
 STANDS_FOR = {"array_api": "array_api_strict"}
@@ -77,8 +77,8 @@ def backends() -> list[str]:
 
     The slow ones come first, which fills both processes.
     """
-    folders = sorted((path.parent.name for path in ROOMS.glob("*/requirements.txt")), key=_place)
-    return [STANDS_FOR.get(name, name) for name in folders] + ["none"]
+    folders = [path.parent.name for path in ROOMS.glob("*/requirements.txt")]
+    return [STANDS_FOR.get(name, name) for name in sorted([*folders, "none"], key=_place)]
 
 
 def _place(name: str) -> int:

@@ -179,7 +179,7 @@ BAD = [
     (("--loss", "hinge"), "--loss: no loss 'hinge' can be timed; there are cross_entropy, "),
     (
         ("--backend", "numpy,caffe"),
-        "--backend: no backend 'caffe' can be timed; there are numpy, torch, tensorflow, jax",
+        "--backend: no backend 'caffe' can run this; there are numpy, torch, tensorflow, jax",
     ),
     (("--backend", ","), "--backend: nothing is named"),
     (("--rows", "1000000", "--classes", "100000000"), "--rows, --classes: takes 2000000.0 GB of "),

@@ -110,7 +110,7 @@ MESSAGES = {
     "option alone": (("--option", "gamma=2"), "--option needs --logits"),
     "backend": (
         ("--backends", "caffe"),
-        f"--backends: no backend is called 'caffe'; there are {', '.join(frameworks.KNOWN)}",
+        f"--backends: no backend 'caffe' can run this; there are {', '.join(frameworks.KNOWN)}",
     ),
     "dtype": (
         ("--dtype", "float8"),

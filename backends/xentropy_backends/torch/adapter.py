@@ -257,7 +257,9 @@ class _Plain(torch.autograd.Function):
 
 
 def _is_one(cotangent: Any) -> bool:
-    return bool(kernels.is_plain(cotangent) and (kernels.lend(cotangent) == 1).all())
+    if not kernels.is_plain(cotangent):
+        return False
+    return bool(cotangent.item() == 1 if cotangent.ndim == 0 else (cotangent == 1).all())
 
 
 _NO_GRADIENTS = (None,) * 4

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xentropy.parity import frameworks
+from xentropy.parity import flags, frameworks
 from xentropy.parity.userdata import BadInputError
 
 from . import memory
@@ -61,18 +61,7 @@ def bench(
 
 
 def _backends(given: Sequence[str] | None) -> list[str]:
-    named = [part.strip() for text in given or () for part in text.split(",") if part.strip()]
-    if given and not named:
-        msg = "--backend: nothing is named"
-        raise BadInputError(msg)
-    known = frameworks.find()
-    for name in named:
-        if name not in ADAPTERS:
-            msg = f"--backend: no backend {name!r} can be timed; there are {', '.join(ADAPTERS)}"
-            raise BadInputError(msg)
-        if known[name].version is None:
-            msg = f"--backend: {name} is not installed"
-            raise BadInputError(msg)
+    named, known = flags.backends("--backend", given, ADAPTERS), frameworks.find()
     installed = [name for name in ADAPTERS if known[name].version is not None]
     return [name for name in installed if name in named or not named]
 

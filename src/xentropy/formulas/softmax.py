@@ -116,29 +116,24 @@ def _focal(xp: Namespace, rows: _Rows, gamma: Any) -> tuple[Any, Any]:
     return times(xp, power, rows.surprise), power * (1.0 + gamma * ratio)
 
 
-def _family(
-    name: str, cost: Callable[..., tuple[Any, Any]], parameter: str | None = None
-) -> tuple[Formula, Formula]:
-    """The loss ``sum_c w_c t_c f_c`` for dense and for index labels.
+class _Family(NamedTuple):
+    """The loss ``sum_c w_c t_c f_c``, its weights those of the classes.
 
     ``cost`` gives ``f`` and the ``a`` of ``df_c = a_c (dlse - dx_c)``, None for 1.
     """
 
-    def prepare(xp: Namespace, x: Any, **rest: Any) -> tuple[_Rows, Any, Any]:
-        axis, class_mask = rest["axis"], rest["class_mask"]
-        rows = _rows(
-            xp,
-            x,
-            axis=axis,
-            dtype=rest["dtype"],
-            class_mask=class_mask,
-            invalid=rest.get("invalid"),
-        )
-        f, a = cost(xp, rows, *([rest[parameter]] if parameter else []))
+    cost: Callable[..., tuple[Any, Any]]
+    parameter: str | None = None
+
+    def prepare(self, xp: Namespace, x: Any, **rest: Any) -> tuple[_Rows, Any, Any]:
+        """The statistics of the rows, ``f`` and ``a``."""
+        given = {k: rest[k] for k in ("axis", "dtype", "class_mask")}
+        rows = _rows(xp, x, invalid=rest.get("invalid"), **given)
+        f, a = self.cost(xp, rows, *([rest[self.parameter]] if self.parameter else []))
         return rows, f, a
 
-    def value(xp: Namespace, x: Any, t: Any, **rest: Any) -> Any:
-        rows, f, _ = prepare(xp, x, **rest)
+    def value(self, xp: Namespace, x: Any, t: Any, **rest: Any) -> Any:
+        rows, f, _ = self.prepare(xp, x, **rest)
         axis, weight, smoothing = rest["axis"], rest["class_weight"], rest["smoothing"]
         z_loss = rest["z_loss"]
         if smoothing is not None:
@@ -151,9 +146,9 @@ def _family(
         return loss if z_loss is None else loss + z_loss * (rows.lse * rows.lse)
 
     def partials(
-        xp: Namespace, wrt: tuple[str, ...], x: Any, t: Any, **rest: Any
+        self, xp: Namespace, wrt: tuple[str, ...], x: Any, t: Any, **rest: Any
     ) -> dict[str, Any]:
-        rows, f, a = prepare(xp, x, **rest)
+        rows, f, a = self.prepare(xp, x, **rest)
         t = smooth(xp, x, t, rest["smoothing"], rest["axis"], rest["class_mask"])
         weight, smoothing, z_loss = rest["class_weight"], rest["smoothing"], rest["z_loss"]
         found: dict[str, Any] = {}
@@ -171,19 +166,17 @@ def _family(
             found["class_weight"] = slope(xp, weight, times(xp, t, f)) + (rows.top - rows.top)
         return found
 
-    dense, index = (
-        weighted(
-            f"{name}_{kind}",
-            value,
-            partials,
+    def formula(self, name: str, *, index: bool) -> Formula:
+        """For dense or for index labels."""
+        return weighted(
+            name,
+            self.value,
+            self.partials,
             prediction="logits",
-            index=kind == "index",
+            index=index,
             classes=("class_weight",),
             constants=("class_mask",),
         )
-        for kind in ("dense", "index")
-    )
-    return dense, index
 
 
 def _divergence(xp: Namespace, x: Any, t: Any, *, axis: int, dtype: str, temperature: Any) -> Any:
@@ -251,9 +244,13 @@ def _log_softmax_partials(
     return {"x": (xp.where(class_mask, xp.ones_like(p), 0.0), xp.where(class_mask, p, 0.0))}
 
 
-cross_entropy_dense, cross_entropy_index = _family("cross_entropy", _surprise)
-poly_dense, poly_index = _family("poly", _poly, "epsilon")
-focal_dense, focal_index = _family("softmax_focal", _focal, "gamma")
+_cross_entropy = _Family(_surprise)
+cross_entropy_dense = _cross_entropy.formula("cross_entropy_dense", index=False)
+cross_entropy_index = _cross_entropy.formula("cross_entropy_index", index=True)
+poly_dense = _Family(_poly, "epsilon").formula("poly_dense", index=False)
+poly_index = _Family(_poly, "epsilon").formula("poly_index", index=True)
+focal_dense = _Family(_focal, "gamma").formula("softmax_focal_dense", index=False)
+focal_index = _Family(_focal, "gamma").formula("softmax_focal_index", index=True)
 kl_divergence = weighted("kl_divergence", _divergence, _divergence_partials, prediction="logits")
 logsumexp = Formula(
     "logsumexp",

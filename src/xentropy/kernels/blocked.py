@@ -483,7 +483,10 @@ def gradients(call: Call, cotangent: Array, saved: Array, out: Array) -> None:
 
 def _given(call: Call) -> _Given:
     x = call.x.flat.reshape(-1, call.x.n)
-    return _Given(x, call.labels, call.class_weight, call.shares, call.mask, call.numbers)
+    shares = call.shares
+    if shares.size:
+        shares = np.broadcast_to(shares, (shares.shape[0], call.x.n))
+    return _Given(x, call.labels, call.class_weight, shares, call.mask, call.numbers)
 
 
 def lend(x: Array) -> Array:

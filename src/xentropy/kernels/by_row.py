@@ -99,11 +99,14 @@ def _class_mask(mask: Array | None, shape: tuple[int, ...], axis: int) -> Array 
 def _shares(
     smoothing: float, class_weight: Array | None, mask: Array | None, n: int, real: Any
 ) -> Array:
-    """What smoothing gives each class: ``s w_c / C``, ``C`` counting the classes kept."""
+    """What smoothing gives each class: ``s w_c / C``, ``C`` counting the classes kept.
+
+    Of shape (N, C), or 1 where it is the same for all.
+    """
     if not smoothing:
         return np.empty((1, 0), real)
     if mask is None:
-        shares = np.full((1, n), smoothing / n)
+        shares = np.full((1, 1 if class_weight is None else n), smoothing / n)
     else:
         count = np.count_nonzero(mask, axis=1, keepdims=True)
         shares = mask * (smoothing / np.maximum(count, 1))

@@ -78,6 +78,7 @@ def _run(call: Call, *others: Any) -> None:
         address(call.class_weight),
         address(call.shares),
         call.shares.shape[0] if call.shares.size else 0,
+        call.shares.shape[1] == 1,
         address(call.mask),
         call.mask.shape[0] if call.mask.size else 0,
         address(call.scale),
@@ -101,7 +102,7 @@ def plain_losses(
     if upstream is not None:
         out = empty((count * n,), dtype)
         at_out = address(out)
-    call = (x, 0, 1, n, labels, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, -1.0)
+    call = (x, 0, 1, n, labels, 0, 0, 0, 0, False, 0, 0, 0, 0.0, 0.0, 0.0, -1.0)
     arguments = (_ONE[dtype], call, upstream or 0.0, 0, address(losses), 0, at_out)
     if run(rows, arguments, count, count * n):
         return None

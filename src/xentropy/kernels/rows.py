@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,17 +20,18 @@ from .elementary import (
 )
 from .sums import (
     BLOCK,
+    UNIT,
     allocate,
     exponentials,
+    fill,
     given_of,
     is_short,
-    labelled,
     padded,
     row_sums,
     rows_at_once,
     scratch_of,
-    shares_of,
     start_of,
+    weights_of,
 )
 
 __all__ = ["rows"]
@@ -123,7 +124,8 @@ def _at_labels(given: Any, first: Any, m: Any, scratch: Any) -> Any:
             if given.weighted:
                 weight = np.float64(given.class_weight[y])
             if given.sharing:
-                share = np.float64(given.shares[r % given.sharing * given.n + y])
+                where = 0 if given.even else r % given.sharing * given.n + y
+                share = np.float64(given.shares[where])
         elif not given.scaled or given.scale[r] != 0:
             wrong += 1
         scratch.label[i], scratch.weight[i], scratch.share[i] = found, weight, share
@@ -183,10 +185,10 @@ def _index_losses(given: Any, m: Any, scratch: Any) -> Any:
 
 
 @helper
-def _smooth(e: Any, count: Any, a: Any, c: Any, scale: Any, weights: Any) -> Any:
+def _smooth(e: Any, count: Any, a: Any, c: Any, scale: Any, weights: Any, out: Any) -> Any:
     for i in range(count):
         w = scale * weights[i]
-        e[i] = a * e[i] - (w + w * (c * e[i]))
+        out[i] = narrow_to(a * e[i] - (w + w * (c * e[i])), out[i])
 
 
 @helper
@@ -201,8 +203,9 @@ def _index_gradient(given: Any, r: Any, slopes: Any, s: Any, e: Any, scratch: An
         if not is_short(given):
             exponentials(shifted(row, i), count, top, e)
         if given.sharing:
-            _smooth(e, count, a, c, s_real, shares_of(given, r, i))
-        _write(e, count, one if given.sharing else a, to)
+            _smooth(e, count, a, c, s_real, weights_of(given, r, i, count, scratch), to)
+        else:
+            _write(e, count, a, to)
         if given.masks:
             _clear(given, r, i, count, one - one, to)
     y = given.labels[r]
@@ -213,7 +216,7 @@ def _index_gradient(given: Any, r: Any, slopes: Any, s: Any, e: Any, scratch: An
 # --- distributions ----------------------------------------------------------------------------
 #
 # The gradient of a row is ``p (a + z - own) - own q`` with ``own = b[c] (1 + epsilon p[c])`` and
-# the weights ``b`` of `labelled`. The slopes are top, rest, a and z.
+# the weights ``b`` of `weights_of`. The slopes are top, rest, a and z.
 
 
 @helper
@@ -234,13 +237,24 @@ def _dense_losses(given: Any, m: Any, scratch: Any) -> Any:
         slopes[2], slopes[3] = mass + given.epsilon * (mass - miss), 2.0 * given.z_loss * lse
 
 
+class _Slant(NamedTuple):
+    """The numbers of a row that its gradient needs, in the compute dtype."""
+
+    rest: Any
+    inverse: Any  # of 1 + rest
+    a: Any
+    z: Any
+    scale: Any
+    epsilon: Any
+    one: Any
+
+
 @helper
-def _slant(e: Any, count: Any, b: Any, rest: Any, a: Any, z: Any, epsilon: Any, one: Any) -> Any:
-    inverse = one / (one + rest)
+def _slant(e: Any, count: Any, b: Any, of: Any, out: Any) -> Any:
     for i in range(count):
-        p, q = e[i] * inverse, ((one - e[i]) + rest) * inverse
-        own = b[i] + b[i] * (epsilon * p)
-        e[i] = p * ((a - own) + z) - own * q
+        p, q = e[i] * of.inverse, ((of.one - e[i]) + of.rest) * of.inverse
+        own = b[i] + b[i] * (of.epsilon * p)
+        out[i] = narrow_to(of.scale * (p * ((of.a - own) + of.z) - own * q), out[i])
 
 
 @helper
@@ -249,16 +263,14 @@ def _dense_gradient(given: Any, r: Any, slopes: Any, s: Any, e: Any, scratch: An
     n, one, row = given.n, scratch.one, shifted(given.x, start_of(given, r))
     top, rest = cast(slopes[0], one), cast(slopes[1], one)
     a, z, scale = cast(slopes[2], one), cast(slopes[3], one), cast(s, one)
-    epsilon = cast(given.epsilon, one)
+    of = _Slant(rest, one / (one + rest), a, z, scale, cast(given.epsilon, one), one)
     for i in range(0, n, BLOCK):
         count, block, to = min(BLOCK, n - i), e, shifted(out, i)
         if is_short(given):
             block = shifted(e, i)
         else:
             exponentials(shifted(row, i), count, top, e)
-        labelled(given, r, i, count, one, scratch.spare)
-        _slant(block, count, scratch.spare, rest, a, z, epsilon, one)
-        _write(block, count, scale, to)
+        _slant(block, count, weights_of(given, r, i, count, scratch), of, to)
         if given.masks:
             _clear(given, r, i, count, one - one, to)
 
@@ -347,6 +359,8 @@ def rows(
     step, wrong = rows_at_once(given.n, stop - start), 0
     memory = allocate(given.n, step)
     scratch = scratch_of(memory, given.n, step, one)
+    if given.even and not given.dense:
+        fill(given.shares[0], min(padded(given.n), UNIT), scratch.spare)
     kept = pointer(saved, upstream)
     for first in range(start, stop, step):
         m = min(step, stop - first)

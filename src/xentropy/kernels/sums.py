@@ -32,19 +32,20 @@ from .elementary import (
 
 __all__ = [
     "BLOCK",
+    "UNIT",
     "Given",
     "Scratch",
     "allocate",
     "exponentials",
+    "fill",
     "given_of",
     "is_short",
-    "labelled",
     "padded",
     "row_sums",
     "rows_at_once",
     "scratch_of",
-    "shares_of",
     "start_of",
+    "weights_of",
 ]
 
 UNIT = 4096
@@ -72,6 +73,7 @@ class Given(NamedTuple):
     weighted: Any
     shares: Any  # what smoothing gives each class, (sharing, C), in the compute dtype
     sharing: Any  # N, 1, or 0
+    even: Any  # whether it is one number for all
     mask: Any  # the classes kept, (masks, C)
     masks: Any  # N, 1, or 0
     scale: Any  # of the examples, float64; 0 leaves one out
@@ -88,8 +90,8 @@ def given_of(one: Any, call: Any) -> Any:
 
     ``one`` is 1 in the dtype of the logits.
     """
-    x, starts, step, n, labels, t, class_weight, shares, sharing = call[:9]
-    mask, masks, scale, smoothing, z_loss, epsilon, gamma = call[9:]
+    x, starts, step, n, labels, t, class_weight, shares, sharing, even = call[:10]
+    mask, masks, scale, smoothing, z_loss, epsilon, gamma = call[10:]
     real = widen(one)
     return Given(
         pointer(x, one),
@@ -104,6 +106,7 @@ def given_of(one: Any, call: Any) -> Any:
         class_weight != 0,
         pointer(shares, real),
         sharing,
+        even,
         pointer(mask, np.uint8(0)),
         masks,
         pointer(scale, smoothing),
@@ -120,7 +123,7 @@ class Scratch(NamedTuple):
 
     unit: Any  # the logits of some rows, in the compute dtype
     e: Any  # their exponentials, or those of a block
-    spare: Any  # a block
+    spare: Any  # what the labels weigh
     one: Any  # in the compute dtype
     top: Any  # the maximum of each row, float64 like all that follow
     rest: Any  # the sum of exp(x - top), without one maximum
@@ -155,7 +158,7 @@ def _size(n: Any, step: Any) -> Any:
 @inlined
 def allocate(n: Any, step: Any) -> Any:
     """Memory for a `Scratch`; it must be held as long."""
-    return np.empty(14 * step + 2 * _size(n, step) + BLOCK)
+    return np.empty(14 * step + 3 * _size(n, step))
 
 
 @inlined
@@ -163,7 +166,7 @@ def scratch_of(memory: Any, n: Any, step: Any, one: Any) -> Any:
     """The parts of what was allocated."""
     real = widen(one)
     numbers, each, size = pointer(memory, real), pointer(memory, 0.0), _size(n, step)
-    each = shifted(each, 2 * size + BLOCK)
+    each = shifted(each, 3 * size)
     return Scratch(
         numbers,
         shifted(numbers, size),
@@ -288,27 +291,42 @@ def exponentials(x: Any, count: Any, top: Any, e: Any) -> Any:
 
 
 @helper
-def labelled(given: Any, r: Any, a: Any, count: Any, one: Any, out: Any) -> Any:
-    """What the labels of a block of a row weigh, from class ``a`` on.
-
-    These are the labels after smoothing, times the class weights.
-    """
-    keep = cast(1.0 - given.smoothing, one)
+def _labelled(given: Any, r: Any, a: Any, count: Any, one: Any, out: Any) -> Any:
+    """Write distributions after smoothing, times the class weights."""
+    keep, share = cast(1.0 - given.smoothing, one), shifted(given.shares, 0)
+    if not given.even:
+        share = shifted(given.shares, (r % given.sharing if given.sharing else 0) * given.n + a)
     t, class_weight = shifted(given.t, r * given.n + a), shifted(given.class_weight, a)
-    shares = shares_of(given, r, a)
     for i in range(count):
         w = keep * t[i]
         if given.weighted:
             w = w * class_weight[i]
         if given.sharing:
-            w = w + shares[i]
+            w = w + share[0 if given.even else i]
         out[i] = w
 
 
 @inlined
-def shares_of(given: Any, r: Any, a: Any) -> Any:
-    """What smoothing gives the classes of a row from ``a`` on."""
-    return shifted(given.shares, (r % given.sharing if given.sharing else 0) * given.n + a)
+def weights_of(given: Any, r: Any, a: Any, count: Any, scratch: Any) -> Any:
+    """What the labels of a block of a row weigh, from class ``a`` on, that at an index left out.
+
+    These are the labels after smoothing, times the class weights.
+    """
+    found = scratch.spare
+    if not given.dense and not given.even:
+        found = shifted(given.shares, r % given.sharing * given.n + a)
+    elif given.dense and not (given.weighted or given.sharing):
+        found = shifted(given.t, r * given.n + a)
+    elif given.dense:
+        _labelled(given, r, a, count, scratch.one, found)
+    return found
+
+
+@helper
+def fill(value: Any, count: Any, out: Any) -> Any:
+    """Write the same number everywhere."""
+    for i in range(count):
+        out[i] = value
 
 
 @helper
@@ -337,10 +355,8 @@ def _weigh(given: Any, r: Any, a: Any, x: Any, count: Any, top: Any, scratch: An
     """``spread``, ``mass`` and ``gap`` of the numbers of a row from class ``a`` on."""
     spread, mass, gap, one = 0.0, 0.0, 0.0, scratch.one
     for i in range(0, count, PART):
-        size, w, block = min(PART, count - i), shares_of(given, r, a + i), shifted(x, i)
-        if given.dense:
-            w = scratch.spare
-            labelled(given, r, a + i, size, one, w)
+        size, block = min(PART, count - i), shifted(x, i)
+        w = weights_of(given, r, a + i, size, scratch)
         s, v = _spread(block, size, top, one, w)
         spread, mass = spread + s, mass + v
         if given.epsilon != 0:

@@ -18,7 +18,7 @@ import xentropy
 from xentropy.bench.command import bench
 from xentropy.dispatch import registered_backends
 
-from . import comparison, frameworks, outputs, processes, selection, userdata, worker
+from . import comparison, flags, frameworks, outputs, processes, selection, userdata, worker
 from .cases import DTYPES, Case
 from .report import data, terminal
 from .report.rows import not_finite
@@ -81,10 +81,10 @@ def parity(
     where a bound is exceeded, 2 on bad input or where there is nothing to compare.
     """
     console = Console(no_color=no_color or None, highlight=False)
-    chosen = _backends(_split("--backends", backends))
+    chosen = _backends(backends)
     outputs.check(json, html, markdown)
-    dtypes = _dtypes(_split("--dtype", dtype))
-    losses = _split("--loss", loss)
+    dtypes = _dtypes(flags.split("--dtype", dtype))
+    losses = flags.split("--loss", loss)
     if logits is None:
         cases, notes = _standing(losses, dtypes, quick, labels, option)
     else:
@@ -136,24 +136,9 @@ def _line(
     return framework.name, version, devices, kernels
 
 
-def _split(flag: str, given: Sequence[str] | None) -> tuple[str, ...]:
-    parts = [part.strip() for text in given or () for part in text.split(",")]
-    if given and not any(parts):  # an empty variable of a shell shall not mean all there is
-        msg = f"{flag}: nothing is named"
-        raise BadInputError(msg)
-    return tuple(part for part in parts if part)
-
-
-def _backends(named: tuple[str, ...]) -> list[str]:
-    known = frameworks.find()
-    for name in named:
-        if name not in known:
-            msg = f"--backends: no backend is called {name!r}; there are {', '.join(known)}"
-            raise BadInputError(msg)
-        if known[name].version is None:
-            msg = f"--backends: {name} is not installed"
-            raise BadInputError(msg)
-    return [n for n, f in known.items() if (n in named if named else f.by_default)]
+def _backends(given: Sequence[str] | None) -> list[str]:
+    named = flags.backends("--backends", given, frameworks.KNOWN)
+    return [n for n, f in frameworks.find().items() if (n in named if named else f.by_default)]
 
 
 def _absent(chosen: list[str], named: Sequence[str] | None) -> list[str]:
