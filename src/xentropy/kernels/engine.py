@@ -92,9 +92,11 @@ class Engine(Protocol):
 
     def total(self, x: Array) -> float:
         """The sum of float32 numbers, in float64."""
+        ...
 
     def is_uniform(self, x: Array) -> bool:
         """Whether all numbers are the same."""
+        ...
 
     def multiply(self, x: Array, count: int, factors: Array) -> None:
         """Multiply so many rows by a factor each, or all by the only one; 0 makes a row 0."""

@@ -23,9 +23,11 @@ from .sums import (
     UNIT,
     allocate,
     exponentials,
+    factor_of,
     fill,
     given_of,
     is_short,
+    may_keep,
     padded,
     row_sums,
     rows_at_once,
@@ -192,20 +194,23 @@ def _smooth(e: Any, count: Any, a: Any, c: Any, scale: Any, weights: Any, out: A
 
 
 @helper
-def _index_gradient(given: Any, r: Any, slopes: Any, s: Any, e: Any, scratch: Any, out: Any) -> Any:
-    """The gradient of a row, times ``s``; ``e`` are its exponentials, if it is short."""
+def _index_gradient(
+    given: Any, r: Any, slopes: Any, s: Any, e: Any, kept: Any, scratch: Any, out: Any
+) -> Any:
+    """The gradient of a row, times ``s``; ``e`` are its exponentials, if they were kept."""
     n, one, row = given.n, scratch.one, shifted(given.x, start_of(given, r))
-    top, a = cast(slopes[0], one), cast(s * slopes[1], one)
-    c, s_real = cast(slopes[2], one), cast(s, one)
-    size = n if is_short(given) else BLOCK
-    for i in range(0, n, size):
-        count, to = min(size, n - i), shifted(out, i)
-        if not is_short(given):
-            exponentials(shifted(row, i), count, top, e)
-        if given.sharing:
-            _smooth(e, count, a, c, s_real, weights_of(given, r, i, count, scratch), to)
+    top, real = cast(slopes[0], one), cast(s, one)
+    for i in range(0, n, BLOCK):
+        count, to, block, f = min(BLOCK, n - i), shifted(out, i), e, 1.0
+        if kept:
+            block, f = shifted(e, i), factor_of(given, i, slopes[0], scratch)
         else:
-            _write(e, count, a, to)
+            exponentials(shifted(row, i), count, top, e)
+        a, c = cast(f * (s * slopes[1]), one), cast(f * slopes[2], one)
+        if given.sharing:
+            _smooth(block, count, a, c, real, weights_of(given, r, i, count, scratch), to)
+        else:
+            _write(block, count, a, to)
         if given.masks:
             _clear(given, r, i, count, one - one, to)
     y = given.labels[r]
@@ -293,8 +298,8 @@ def _evaluate(given: Any, first: Any, m: Any, scratch: Any) -> Any:
     return wrong
 
 
-@helper
-def _differentiate_row(given: Any, r: Any, i: Any, scratch: Any, out: Any) -> Any:
+@inlined
+def _differentiate_row(given: Any, r: Any, i: Any, kept: Any, scratch: Any, out: Any) -> Any:
     """The gradient of row ``r``, of which scratch has number ``i``; 0 where its cotangent is."""
     s, slopes = scratch.cotangent[i], shifted(scratch.slopes, 4 * i)
     e = shifted(scratch.e, i * padded(given.n) if is_short(given) else 0)
@@ -303,21 +308,21 @@ def _differentiate_row(given: Any, r: Any, i: Any, scratch: Any, out: Any) -> An
     elif given.dense:
         _dense_gradient(given, r, slopes, s, e, scratch, out)
     else:
-        _index_gradient(given, r, slopes, s, e, scratch, out)
+        _index_gradient(given, r, slopes, s, e, kept, scratch, out)
 
 
 @inlined
-def _differentiate(given: Any, first: Any, m: Any, scratch: Any, out: Any) -> Any:
-    """The gradients of some rows."""
+def _differentiate(given: Any, first: Any, m: Any, kept: Any, scratch: Any, out: Any) -> Any:
+    """The gradients of some rows, whose exponentials were ``kept``."""
     stride = padded(given.n)
     if given.step == 1:
         for i in range(m):
             row = shifted(out, (first + i) * given.n)
-            _differentiate_row(given, first + i, i, scratch, row)
+            _differentiate_row(given, first + i, i, kept, scratch, row)
     else:
         for i in range(m):
             row = shifted(scratch.unit, i * stride)
-            _differentiate_row(given, first + i, i, scratch, row)
+            _differentiate_row(given, first + i, i, kept, scratch, row)
         _scatter(given, first, m, stride, scratch.unit, out)
 
 
@@ -357,25 +362,26 @@ def rows(
     """
     given = given_of(one, call)
     step, wrong = rows_at_once(given.n, stop - start), 0
-    memory = allocate(given.n, step)
+    keep = out != 0 and (is_short(given) or (losses != 0 and may_keep(given)))
+    memory = allocate(given, step, keep)
     scratch = scratch_of(memory, given.n, step, one)
     if given.even and not given.dense:
         fill(given.shares[0], min(padded(given.n), UNIT), scratch.spare)
-    kept = pointer(saved, upstream)
+    needed = pointer(saved, upstream)
     for first in range(start, stop, step):
         m = min(step, stop - first)
         if losses or is_short(given):
-            row_sums(given, first, m, out != 0, scratch)
+            row_sums(given, first, m, keep, scratch)
         if losses:
             wrong += _evaluate(given, first, m, scratch)
             _store(given, first, m, scratch, shifted(pointer(losses, scratch.one), first))
             _expect(given, first, m, upstream, scratch)
             if saved:
-                _copy(scratch.slopes, 4 * m, shifted(kept, 4 * first))
+                _copy(scratch.slopes, 4 * m, shifted(needed, 4 * first))
         else:
-            _copy(shifted(kept, 4 * first), 4 * m, scratch.slopes)
+            _copy(shifted(needed, 4 * first), 4 * m, scratch.slopes)
             _copy(shifted(pointer(cotangent, upstream), first), m, scratch.cotangent)
         if out:
-            _differentiate(given, first, m, scratch, pointer(out, one))
+            _differentiate(given, first, m, keep, scratch, pointer(out, one))
     # The memory lives until it is asked for its size.
     return wrong if memory.size else 0

@@ -4,7 +4,8 @@ A row is read in units that fit the first-level cache: their maximum is taken, a
 are added up while the memory of the next unit is on its way. Each unit counts from its own maximum;
 brought to that of the row, in float64, its sum loses nothing.
 
-Rows of one unit are done some at a time, and their exponentials stay for the gradient.
+Rows of one unit are done some at a time. Exponentials stay for the gradient, each counted from the
+maximum of its unit.
 
 Arrays are known by their addresses: to unbox one takes as long as ten short rows, to count its
 references as long as one, and one that is read-only would be compiled for anew.
@@ -37,9 +38,11 @@ __all__ = [
     "Scratch",
     "allocate",
     "exponentials",
+    "factor_of",
     "fill",
     "given_of",
     "is_short",
+    "may_keep",
     "padded",
     "row_sums",
     "rows_at_once",
@@ -52,6 +55,8 @@ UNIT = 4096
 """Numbers in a unit."""
 ROWS = 256
 """Rows that are done at once, at most; together they are no more than a unit."""
+KEPT = 2**17
+"""Exponentials of a longer row do not stay in the second-level cache: they are computed again."""
 BLOCK = 1024
 """Numbers that are added up in their own precision; the sums of blocks are added in float64."""
 PART = 256
@@ -122,9 +127,10 @@ class Scratch(NamedTuple):
     """The memory of one thread, by pointers; what there is of each row has its number."""
 
     unit: Any  # the logits of some rows, in the compute dtype
-    e: Any  # their exponentials, or those of a block
+    e: Any  # their exponentials, those of a whole row, or those of a block
     spare: Any  # what the labels weigh
     one: Any  # in the compute dtype
+    bases: Any  # what the exponentials of each unit of a long row are counted from, float64
     top: Any  # the maximum of each row, float64 like all that follow
     rest: Any  # the sum of exp(x - top), without one maximum
     spread: Any  # of w (top - x)
@@ -156,22 +162,26 @@ def _size(n: Any, step: Any) -> Any:
 
 
 @inlined
-def allocate(n: Any, step: Any) -> Any:
-    """Memory for a `Scratch`; it must be held as long."""
-    return np.empty(14 * step + 3 * _size(n, step))
+def allocate(given: Any, step: Any, keep: Any) -> Any:
+    """Memory for a `Scratch`; it must be held as long. With ``keep`` exponentials are to stay."""
+    size = _size(given.n, step)
+    kept = padded(given.n) if keep and not is_short(given) else 0
+    return np.empty(14 * step + KEPT // UNIT + 2 * size + max(kept, size))
 
 
 @inlined
 def scratch_of(memory: Any, n: Any, step: Any, one: Any) -> Any:
     """The parts of what was allocated."""
     real = widen(one)
-    numbers, each, size = pointer(memory, real), pointer(memory, 0.0), _size(n, step)
-    each = shifted(each, 3 * size)
+    bases, size = pointer(memory, 0.0), _size(n, step)
+    each = shifted(bases, KEPT // UNIT)
+    numbers = pointer(memory[KEPT // UNIT + 14 * step :], real)
     return Scratch(
         numbers,
-        shifted(numbers, size),
         shifted(numbers, 2 * size),
+        shifted(numbers, size),
         real,
+        bases,
         each,
         shifted(each, step),
         shifted(each, 2 * step),
@@ -190,6 +200,21 @@ def scratch_of(memory: Any, n: Any, step: Any, one: Any) -> Any:
 def is_short(given: Any) -> Any:
     """Whether a row is one unit, whose exponentials are kept."""
     return given.n <= UNIT
+
+
+@inlined
+def may_keep(given: Any) -> Any:
+    """Whether the exponentials of a row can stay for its gradient."""
+    return is_short(given) or (given.n <= KEPT and not given.dense)
+
+
+@inlined
+def factor_of(given: Any, i: Any, top: Any, scratch: Any) -> Any:
+    """``exp(base - top)`` of the unit of class ``i``, in float64."""
+    if is_short(given):
+        return 1.0
+    base = scratch.bases[i // UNIT]
+    return 0.0 if base == -np.inf else exp_difference(base, top)
 
 
 @inlined
@@ -393,6 +418,8 @@ def _short_sums(given: Any, first: Any, m: Any, keep: Any, scratch: Any) -> Any:
         rest, ties = 0.0, 0.0
         for a in range(0, stride, BLOCK):
             size, block = min(BLOCK, stride - a), shifted(unit, a)
+            for j in range(a, a + size, 16):
+                prefetch(given.x, start_of(given, first + i) + m * n + j)
             if keep:
                 r, t = _add_and_keep(block, size, top, one, shifted(e, a))
             else:
@@ -405,7 +432,7 @@ def _short_sums(given: Any, first: Any, m: Any, keep: Any, scratch: Any) -> Any:
 
 
 @inlined
-def _long_sums(given: Any, r: Any, scratch: Any) -> Any:
+def _long_sums(given: Any, r: Any, keep: Any, scratch: Any) -> Any:
     """The sums of a row of several units."""
     n, one, unit = given.n, scratch.one, scratch.unit
     low, row = cast(-np.inf, one), shifted(given.x, start_of(given, r))
@@ -414,12 +441,17 @@ def _long_sums(given: Any, r: Any, scratch: Any) -> Any:
         top = _fetch(given, r, a, count, low, unit)
         # A unit of nothing but -inf adds nothing; it counts from 0, not from itself.
         base = one - one if top == low else top
+        scratch.bases[a // UNIT] = top
         rest, ties = 0.0, 0.0
         for b in range(0, padded(count), BLOCK):
             size = min(BLOCK, padded(count) - b)
             for i in range(a + count + b, a + count + b + size, 16):
                 prefetch(row, i)
-            s, t = _add(shifted(unit, b), size, base, one)
+            block = shifted(unit, b)
+            if keep:
+                s, t = _add_and_keep(block, size, base, one, shifted(scratch.e, a + b))
+            else:
+                s, t = _add(block, size, base, one)
             rest, ties = rest + s, ties + t
         spread, mass, gap = 0.0, 0.0, 0.0
         if given.dense or given.sharing:
@@ -450,7 +482,7 @@ def _merge(sums: Any, is_first: Any, top: Any, rest: Any, spread: Any, mass: Any
 
 @helper
 def row_sums(given: Any, first: Any, m: Any, keep: Any, scratch: Any) -> Any:
-    """The sums of some rows; with ``keep`` also their exponentials, if they are short.
+    """The sums of some rows; with ``keep`` also their exponentials.
 
     What they are of rows that are left out says nothing.
     """
@@ -459,4 +491,4 @@ def row_sums(given: Any, first: Any, m: Any, keep: Any, scratch: Any) -> Any:
     if is_short(given):
         _short_sums(given, first, m, keep, scratch)
     elif not given.scaled or given.scale[first] != 0:
-        _long_sums(given, first, scratch)
+        _long_sums(given, first, keep, scratch)
