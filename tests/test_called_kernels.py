@@ -28,6 +28,14 @@ def of_rows(case: Case) -> bool:
     return case.name.startswith("softmax")
 
 
+# The call passes memory on, whatever its dtype: double precision is left to a few cases.
+CALLED = [
+    (case, dtype)
+    for case, dtype in select(of_rows)
+    if dtype != "float64" or case.name.endswith("everything")
+]
+
+
 @pytest.fixture(autouse=True)
 def _called(harness: Harness) -> Iterator[None]:
     context = harness.called_kernels()
@@ -37,7 +45,7 @@ def _called(harness: Harness) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize(("case", "dtype"), select(of_rows), ids=str)
+@pytest.mark.parametrize(("case", "dtype"), CALLED, ids=str)
 def test_values_and_gradients(harness: Harness, case: Case, dtype: str) -> None:
     need_dtype(harness, dtype)
     value, grads = case.value_and_grads(harness, dtype)
