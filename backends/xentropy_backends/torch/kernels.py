@@ -142,7 +142,9 @@ def _own_cross_entropy(x: Any, labels: Any, reduction: str) -> tuple[Any, Any] |
         return None
     if x.shape[:-1] != labels.shape or not 0 < x.numel() <= small.MOST:
         return None
-    rows, y = x.reshape(-1, x.shape[-1]).double(), labels.reshape(-1)
+    rows, y = x.double(), labels
+    if x.ndim != 2:
+        rows, y = rows.reshape(-1, x.shape[-1]), labels.reshape(-1)
     try:
         losses = torch.nn.functional.cross_entropy(rows, y, reduction="none")
     except IndexError:  # a wrong label

@@ -19,7 +19,7 @@ from .elements import BLOCK
 from .engine import Found
 from .memory import address
 from .rows import rows
-from .threads import run
+from .threads import is_small, run
 
 __all__ = [
     "BY_STRIDES",
@@ -58,12 +58,12 @@ def lend(x: Array) -> int:
 
 def losses(call: Call, upstream: float, losses: Array, saved: Array, out: Array) -> None:
     """The losses of rows."""
-    _run(call, upstream, 0, address(losses), address(saved), address(out))
+    _run(call, upstream, 0, address(losses), 1.0, 0, address(saved), address(out))
 
 
 def gradients(call: Call, cotangent: Array, saved: Array, out: Array) -> None:
     """Their gradients."""
-    _run(call, 0.0, address(cotangent), 0, address(saved), address(out))
+    _run(call, 0.0, address(cotangent), 0, 1.0, 0, address(saved), address(out))
 
 
 def _run(call: Call, *others: Any) -> None:
@@ -98,25 +98,24 @@ def plain_losses(
     empty: Callable[..., Array],
 ) -> Found:
     """The losses of a plain call."""
-    losses, out, at_out = empty((count,), _COMPUTED.get(dtype, dtype)), None, 0
+    real = _COMPUTED.get(dtype, dtype)
+    losses, out, at_out = empty((count,), real), None, 0
     if upstream is not None:
         out = empty((count * n,), dtype)
         at_out = address(out)
     call = (x, 0, 1, n, labels, 0, 0, 0, 0, False, 0, 0, 0, 0.0, 0.0, 0.0, -1.0)
-    arguments = (_ONE[dtype], call, upstream or 0.0, 0, address(losses), 0, at_out)
-    if run(rows, arguments, count, count * n):
-        return None
-    return (losses if divisor is None else _reduced(losses, divisor, empty)), out
-
-
-def _reduced(losses: Array, divisor: int, empty: Callable[..., Array]) -> Array:
-    result = empty((), losses.dtype)
-    if losses.size <= BLOCK:
-        elements.reduce(address(losses), losses.size, divisor, address(result))
+    arguments = (_ONE[dtype], call, upstream or 0.0, 0, address(losses))
+    if divisor is None:
+        wrong = run(rows, (*arguments, 1.0, 0, 0, at_out), count, count * n)
+        return None if wrong else (losses, out)
+    result = empty((), real)
+    if is_small(count * n):
+        wrong = rows(*arguments, float(divisor), address(result), 0, at_out, 0, count)
     else:
+        wrong = run(rows, (*arguments, 1.0, 0, 0, at_out), count, count * n)
         with np.errstate(all="ignore"):
             result[...] = total(losses) / divisor
-    return result
+    return None if wrong else (result, out)
 
 
 # --- elements ---------------------------------------------------------------------------------
@@ -143,7 +142,7 @@ def total(x: Array) -> float:
     """The sum of float32 numbers."""
     x = np.ascontiguousarray(x)
     if x.size <= BLOCK:
-        return float(elements.add_up(address(x), x.size, 1.0))
+        return float(elements.add_up(address(x), x.size))
     sums = np.empty(-(-x.size // BLOCK))
     run(elements.total, (address(x), x.size, address(sums)), sums.size, x.size)
     return float(sums.sum())

@@ -25,8 +25,8 @@ __all__ = [
     "add_up",
     "is_uniform",
     "multiply",
-    "reduce",
     "sigmoid",
+    "sum_of",
     "total",
 ]
 
@@ -188,7 +188,8 @@ def sigmoid(
 
 
 @helper
-def _sum(x: Any, count: Any) -> Any:
+def sum_of(x: Any, count: Any) -> Any:
+    """The sum of float32 numbers, in float64."""
     s = 0.0
     for i in range(count):
         s = add(s, np.float64(x[i]))
@@ -196,16 +197,9 @@ def _sum(x: Any, count: Any) -> Any:
 
 
 @entry
-def add_up(x: Any, count: Any, divisor: Any) -> Any:
-    """The sum of float32 numbers, in float64, by a divisor."""
-    return _sum(pointer(x, np.float32(0)), count) / divisor
-
-
-@entry
-def reduce(x: Any, count: Any, divisor: Any, out: Any) -> Any:
-    """The same, written; an overflow is silent."""
-    real = np.float32(0)
-    pointer(out, real)[0] = cast(_sum(pointer(x, real), count) / divisor, real)
+def add_up(x: Any, count: Any) -> Any:
+    """`sum_of` what lies at an address."""
+    return sum_of(pointer(x, np.float32(0)), count)
 
 
 @entry
@@ -214,7 +208,7 @@ def total(x: Any, count: Any, sums: Any, start: Any, stop: Any) -> Any:
     numbers = pointer(x, np.float32(0))
     for block in range(start, stop):
         i = block * BLOCK
-        pointer(sums, 0.0)[block] = _sum(shifted(numbers, i), min(BLOCK, count - i))
+        pointer(sums, 0.0)[block] = sum_of(shifted(numbers, i), min(BLOCK, count - i))
     return 0
 
 

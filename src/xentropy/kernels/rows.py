@@ -18,6 +18,7 @@ from .elementary import (
     shifted,
     widen,
 )
+from .elements import sum_of
 from .sums import (
     BLOCK,
     UNIT,
@@ -333,6 +334,8 @@ def rows(
     upstream: Any,
     cotangent: Any,
     losses: Any,
+    divisor: Any,
+    mean: Any,
     saved: Any,
     out: Any,
     start: Any,
@@ -354,6 +357,10 @@ def rows(
         Those of each row, if the losses are not wanted.
     losses : address, shape (N,)
         To be written, in the compute dtype; 0 if ``saved`` tells what the gradients need.
+    divisor : float
+        Of the sum of the losses, for ``mean``.
+    mean : address, shape ()
+        To be written, in the compute dtype, where these rows are all; 0 if not wanted.
     saved : address, float64, shape (N, 4)
         To be written with the losses, and read without; 0 if not wanted.
     out : address
@@ -383,5 +390,8 @@ def rows(
             _copy(shifted(pointer(cotangent, upstream), first), m, scratch.cotangent)
         if out:
             _differentiate(given, first, m, keep, scratch, pointer(out, one))
+    if mean:
+        every = shifted(pointer(losses, scratch.one), start)
+        pointer(mean, scratch.one)[0] = cast(sum_of(every, stop - start) / divisor, scratch.one)
     # The memory lives until it is asked for its size.
     return wrong if memory.size else 0

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-__all__ = ["GRAIN", "cores", "run"]
+__all__ = ["GRAIN", "cores", "is_small", "run"]
 
 GRAIN = 2**17
 """Numbers that are worth a thread: it takes as long to wake one up as to read a tenth of them."""
@@ -32,13 +32,18 @@ def cores() -> int:
     return min(most, max(int(wanted), 1)) if wanted.isdigit() else most
 
 
+def is_small(numbers: int) -> bool:
+    """Whether so many numbers are worth one thread only."""
+    return numbers < 2 * GRAIN
+
+
 def run(kernel: Callable[..., int], arguments: tuple[Any, ...], rows: int, numbers: int) -> int:
     """Call ``kernel(*arguments, start, stop)`` for all rows, of that many numbers together.
 
     Returns the sum of what it returns. Threads take parts as they come: one that wakes up late, or
     has to share its core, does less.
     """
-    threads = 1 if numbers < 2 * GRAIN else min(rows, numbers // GRAIN, cores())
+    threads = 1 if is_small(numbers) else min(rows, numbers // GRAIN, cores())
     if threads <= 1:
         return kernel(*arguments, 0, rows)
     parts = min(rows, max(numbers // PART, threads), PARTS * threads)
