@@ -48,7 +48,9 @@ def run(kernel: Callable[..., int], arguments: tuple[Any, ...], rows: int, numbe
         return kernel(*arguments, 0, rows)
     parts = min(rows, max(numbers // PART, threads), PARTS * threads)
     edges = [rows * i // parts for i in range(parts + 1)]
-    waiting = iter(list(itertools.pairwise(edges)))
+    # Not neighbors at the same time: two threads that first touch a page both clear it.
+    pairs, apart = list(itertools.pairwise(edges)), -(-parts // threads)
+    waiting = iter([pair for i in range(apart) for pair in pairs[i::apart]])
 
     def work() -> int:
         return sum(kernel(*arguments, start, stop) for start, stop in waiting)
