@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 import operator
 import pickle
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 import xentropy
 from tests.asserts import assert_close
-from tests.cases import need_dtype
+from tests.cases import need_dtype, rng
 from xentropy import Mean
 from xentropy.testing import Harness
 
@@ -357,3 +358,16 @@ def test_of_stacked_fields_the_value_is_that_of_each_part(harness: Harness) -> N
     both = Mean.sum([stacked, stacked])
     assert harness.numpy(both.weight) == 4.0
     assert harness.numpy(both.value()) == 2.0
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_many_losses_are_added_up_to_two_ulp(harness: Harness, mode: str, reduction: Any) -> None:
+    if not harness.float64:
+        pytest.skip("there is no float64: `Harness.float64`")
+    f = harness.modes[mode](lambda x, t: xentropy.squared_error(x, t, reduction=reduction))
+    for seed in range(20):
+        r = rng(f"many {seed}")
+        x, t = r.normal(0, 15, (128, 10)), r.integers(0, 2, (128, 10)).astype(np.float64)
+        got = float(harness.numpy(f(harness.array(x), harness.array(t))))
+        want = math.fsum(np.square(x - t).ravel()) / (x.size if reduction == "mean" else 1)
+        assert abs(got - want) <= 2 * math.ulp(want)

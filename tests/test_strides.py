@@ -81,6 +81,19 @@ def test_layouts_of_rows_with_distributions(layout: str) -> None:
     assert_bits(call(*given), copied(*given))
 
 
+@pytest.mark.parametrize("layout", ["pixels", "transposed images", "one row for all"])
+def test_layouts_of_distributions(layout: str) -> None:
+    """Labels that lie otherwise than the logits, with and without options."""
+    r = rng(f"labels {layout}")
+    labels, axis = LAYOUTS[layout](np.asarray(r.random((6, 40, 50)), np.float32))
+    x = np.asarray(r.normal(size=labels.shape), np.float32)
+    weight = np.asarray(r.uniform(0.5, 2, labels.shape[axis]), np.float32)
+    for options in ({}, {"class_weight": weight, "label_smoothing": 0.1}):
+        given = xentropy.softmax_cross_entropy, x, axis
+        want = call(*given, np.array(labels, order="C"), options)
+        assert_bits(call(*given, labels, options), want)
+
+
 @pytest.mark.parametrize(
     ("shape", "axis", "cut"), [((8, 20, 256, 256), 1, None), ((64, 33, 4000), -1, 32)]
 )
@@ -95,3 +108,16 @@ def test_no_copy_is_made(shape: tuple[int, ...], axis: int, cut: int | None) -> 
     tracemalloc.stop()
     # The losses, eight bytes a row for where it starts, and twice that to find them.
     assert peak <= losses.nbytes + 30 * labels.size + 0.02 * x.nbytes
+
+
+@pytest.mark.parametrize("shape", [(8, 20, 256, 256), (1, 20, 1, 1)])
+def test_no_copy_of_distributions_is_made(shape: tuple[int, ...]) -> None:
+    """Of those that lie as the logits do, and of one for all rows."""
+    pytest.importorskip("numba", reason="the kernels of NumPy want rows that follow one another")
+    x, labels = np.ones((8, 20, 256, 256), np.float32), np.full(shape, 0.05, np.float32)
+    xentropy.softmax_cross_entropy(x, labels, axis=1)
+    tracemalloc.start()
+    losses = xentropy.softmax_cross_entropy(x, labels, axis=1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak <= losses.nbytes + 50 * losses.size + 0.02 * x.nbytes

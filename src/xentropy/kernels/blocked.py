@@ -486,7 +486,8 @@ def _given(call: Call) -> _Given:
     shares = call.shares
     if shares.size:
         shares = np.broadcast_to(shares, (shares.shape[0], call.x.n))
-    return _Given(x, call.labels, call.class_weight, shares, call.mask, call.numbers)
+    labels = call.t.flat.reshape(-1, call.x.n) if call.t.flat.size else call.labels
+    return _Given(x, labels, call.class_weight, shares, call.mask, call.numbers)
 
 
 def lend(x: Array) -> Array:

@@ -14,7 +14,7 @@ from xentropy.formulas.formula import Formula
 
 from .early import Early
 from .engine import Engine
-from .memory import Rows, matrix, result_of, rows_of
+from .memory import ABSENT, Rows, result_of, rows_of
 
 __all__ = ["FORMULAS", "Call", "Numbers", "State", "gradient", "losses"]
 
@@ -41,10 +41,10 @@ class Numbers(NamedTuple):
 class Call(NamedTuple):
     """The arguments of a call as the kernels want them; size 0 stands for None."""
 
-    kind: str
     shape: tuple[int, ...]
     x: Rows
-    labels: Array
+    labels: Array  # indices, int64
+    t: Rows  # distributions, in the compute dtype
     class_weight: Array
     shares: Array
     mask: Array
@@ -68,16 +68,16 @@ def _prepare(engine: Engine, formula: Formula, arrays: Arrays, options: Options)
         float(options.get("epsilon", 0.0)),
         float(options.get("gamma", -1.0)),
     )
-    kind = FORMULAS[formula]
-    if kind == "index":
+    labels, t = ABSENT, np.empty((0, n), real)
+    if FORMULAS[formula] == "index":
         labels = np.ascontiguousarray(given["labels"].reshape(-1), np.int64)
     else:
-        labels = matrix(np.asarray(given["labels"], real), axis)
+        t = np.broadcast_to(np.asarray(given["labels"], real), x.shape)
     return Call(
-        kind,
         shape,
         rows_of(x, axis, engine.BY_STRIDES),
         labels,
+        rows_of(t, axis if t.size else -1, engine.BY_STRIDES),
         np.empty(0, real) if class_weight is None else class_weight,
         _shares(smoothing, class_weight, mask, n, real),
         np.empty((1, 0), np.bool_) if mask is None else mask,

@@ -43,8 +43,8 @@ def serves(formula: Formula, arrays: Arrays, dtype: str) -> bool:
         return False
     if dtype not in _FLOATS or 0 in arrays[0].shape:
         return False
-    # Labels of one number or one row for all are seldom, and left to the formula.
-    return by_rows == "index" or tuple(arrays[1].shape) == tuple(arrays[0].shape)
+    # One label for many elements is left to the formula.
+    return by_rows is not None or tuple(arrays[1].shape) == tuple(arrays[0].shape)
 
 
 def losses(

@@ -67,14 +67,16 @@ def gradients(call: Call, cotangent: Array, saved: Array, out: Array) -> None:
 
 
 def _run(call: Call, *others: Any) -> None:
-    x, index = call.x, call.kind == "index"
+    x, t = call.x, call.t
     arguments = (
         address(x.flat),
         address(x.starts),
         x.step,
         x.n,
-        address(call.labels) if index else 0,
-        0 if index else address(call.labels),
+        address(call.labels),
+        address(t.flat),
+        address(t.starts),
+        t.step,
         address(call.class_weight),
         address(call.shares),
         call.shares.shape[0] if call.shares.size else 0,
@@ -103,7 +105,7 @@ def plain_losses(
     if upstream is not None:
         out = empty((count * n,), dtype)
         at_out = address(out)
-    call = (x, 0, 1, n, labels, 0, 0, 0, 0, False, 0, 0, 0, 0.0, 0.0, 0.0, -1.0)
+    call = (x, 0, 1, n, labels, 0, 0, 1, 0, 0, 0, False, 0, 0, 0, 0.0, 0.0, 0.0, -1.0)
     arguments = (_ONE[dtype], call, upstream or 0.0, 0, address(losses))
     if divisor is None:
         wrong = run(rows, (*arguments, 1.0, 0, 0, at_out), count, count * n)

@@ -18,7 +18,6 @@ __all__ = [
     "address",
     "aligned",
     "dtype_name",
-    "matrix",
     "named",
     "plain",
     "result_of",
@@ -88,12 +87,6 @@ def named(x: Array, dtype: Any) -> Array:
     """The inverse of `plain`: the numbers again in a dtype, in native byte order."""
     native = dtype.newbyteorder("=")
     return x.view(native) if native.itemsize == x.dtype.itemsize else x.astype(native)
-
-
-def matrix(x: Array, axis: int) -> Array:
-    """The classes last and contiguous, copied where they are not."""
-    moved = x if axis == -1 else np.moveaxis(x, axis, -1)
-    return plain(moved.reshape(-1, moved.shape[-1]))
 
 
 def rows_of(x: Array, axis: int, by_strides: bool) -> Rows:

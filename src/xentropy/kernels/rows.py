@@ -209,7 +209,7 @@ def _index_gradient(
             exponentials(shifted(row, i), count, top, e)
         a, c = cast(f * (s * slopes[1]), one), cast(f * slopes[2], one)
         if given.sharing:
-            _smooth(block, count, a, c, real, weights_of(given, r, i, count, scratch), to)
+            _smooth(block, count, a, c, real, weights_of(given, r, 0, i, count, scratch), to)
         else:
             _write(block, count, a, to)
         if given.masks:
@@ -264,8 +264,13 @@ def _slant(e: Any, count: Any, b: Any, of: Any, out: Any) -> Any:
 
 
 @helper
-def _dense_gradient(given: Any, r: Any, slopes: Any, s: Any, e: Any, scratch: Any, out: Any) -> Any:
-    """The gradient of a row, times ``s``; ``e`` are its exponentials, if it is short."""
+def _dense_gradient(
+    given: Any, r: Any, k: Any, slopes: Any, s: Any, e: Any, scratch: Any, out: Any
+) -> Any:
+    """The gradient of row ``r``, of which scratch has number ``k``, times ``s``.
+
+    ``e`` are its exponentials, if it is short.
+    """
     n, one, row = given.n, scratch.one, shifted(given.x, start_of(given, r))
     top, rest = cast(slopes[0], one), cast(slopes[1], one)
     a, z, scale = cast(slopes[2], one), cast(slopes[3], one), cast(s, one)
@@ -276,7 +281,7 @@ def _dense_gradient(given: Any, r: Any, slopes: Any, s: Any, e: Any, scratch: An
             block = shifted(e, i)
         else:
             exponentials(shifted(row, i), count, top, e)
-        _slant(block, count, weights_of(given, r, i, count, scratch), of, to)
+        _slant(block, count, weights_of(given, r, k, i, count, scratch), of, to)
         if given.masks:
             _clear(given, r, i, count, one - one, to)
 
@@ -307,7 +312,7 @@ def _differentiate_row(given: Any, r: Any, i: Any, kept: Any, scratch: Any, out:
     if s == 0:
         _nothing(given.n, scratch.one - scratch.one, out)
     elif given.dense:
-        _dense_gradient(given, r, slopes, s, e, scratch, out)
+        _dense_gradient(given, r, i, slopes, s, e, scratch, out)
     else:
         _index_gradient(given, r, slopes, s, e, kept, scratch, out)
 
@@ -371,7 +376,7 @@ def rows(
     step, wrong = rows_at_once(given.n, stop - start), 0
     keep = out != 0 and (is_short(given) or (losses != 0 and may_keep(given)))
     memory = allocate(given, step, keep)
-    scratch = scratch_of(memory, given.n, step, one)
+    scratch = scratch_of(memory, given, step, one)
     if given.even and not given.dense:
         fill(given.shares[0], min(padded(given.n), UNIT), scratch.spare)
     needed = pointer(saved, upstream)

@@ -72,8 +72,11 @@ class Given(NamedTuple):
     step: Any  # from one class to the next
     n: Any  # classes
     labels: Any  # indices, int64
-    t: Any  # distributions, (N, C), in the compute dtype
+    t: Any  # distributions, in the compute dtype
     dense: Any
+    t_starts: Any  # as those of the logits
+    t_started: Any
+    t_step: Any
     class_weight: Any  # (C,), in the compute dtype
     weighted: Any
     shares: Any  # what smoothing gives each class, (sharing, C), in the compute dtype
@@ -95,8 +98,9 @@ def given_of(one: Any, call: Any) -> Any:
 
     ``one`` is 1 in the dtype of the logits.
     """
-    x, starts, step, n, labels, t, class_weight, shares, sharing, even = call[:10]
-    mask, masks, scale, smoothing, z_loss, epsilon, gamma = call[10:]
+    x, starts, step, n, labels, t, t_starts, t_step = call[:8]
+    class_weight, shares, sharing, even, mask, masks, scale = call[8:15]
+    smoothing, z_loss, epsilon, gamma = call[15:]
     real = widen(one)
     return Given(
         pointer(x, one),
@@ -107,6 +111,9 @@ def given_of(one: Any, call: Any) -> Any:
         pointer(labels, n),
         pointer(t, real),
         t != 0,
+        pointer(t_starts, n),
+        t_starts != 0,
+        t_step,
         pointer(class_weight, real),
         class_weight != 0,
         pointer(shares, real),
@@ -129,6 +136,7 @@ class Scratch(NamedTuple):
     unit: Any  # the logits of some rows, in the compute dtype
     e: Any  # their exponentials, those of a whole row, or those of a block
     spare: Any  # what the labels weigh
+    t: Any  # the distributions of some rows whose classes lie apart
     one: Any  # in the compute dtype
     bases: Any  # what the exponentials of each unit of a long row are counted from, float64
     top: Any  # the maximum of each row, float64 like all that follow
@@ -166,20 +174,23 @@ def allocate(given: Any, step: Any, keep: Any) -> Any:
     """Memory for a `Scratch`; it must be held as long. With ``keep`` exponentials are to stay."""
     size = _size(given.n, step)
     kept = padded(given.n) if keep and not is_short(given) else 0
-    return np.empty(14 * step + KEPT // UNIT + 2 * size + max(kept, size))
+    apart = size if given.dense and given.t_step != 1 else 0
+    return np.empty(14 * step + KEPT // UNIT + apart + 2 * size + max(kept, size))
 
 
 @inlined
-def scratch_of(memory: Any, n: Any, step: Any, one: Any) -> Any:
+def scratch_of(memory: Any, given: Any, step: Any, one: Any) -> Any:
     """The parts of what was allocated."""
     real = widen(one)
-    bases, size = pointer(memory, 0.0), _size(n, step)
+    bases, size = pointer(memory, 0.0), _size(given.n, step)
+    apart = size if given.dense and given.t_step != 1 else 0
     each = shifted(bases, KEPT // UNIT)
     numbers = pointer(memory[KEPT // UNIT + 14 * step :], real)
     return Scratch(
         numbers,
-        shifted(numbers, 2 * size),
+        shifted(numbers, 2 * size + apart),
         shifted(numbers, size),
+        shifted(numbers, 2 * size),
         real,
         bases,
         each,
@@ -259,19 +270,22 @@ def _fetch(given: Any, r: Any, a: Any, count: Any, low: Any, unit: Any) -> Any:
 
 
 @helper
-def _gather(given: Any, first: Any, m: Any, stride: Any, low: Any, units: Any) -> Any:
+def _gather(
+    x: Any, starts: Any, step: Any, n: Any, first: Any, m: Any, low: Any, units: Any
+) -> Any:
     """Load some rows whose classes lie apart, the rows side by side."""
-    for j in range(given.n):
-        column = shifted(given.x, given.starts[first] + j * given.step)
-        if given.starts[first + m - 1] - given.starts[first] == m - 1:
+    stride = padded(n)
+    for j in range(n):
+        column = shifted(x, starts[first] + j * step)
+        if starts[first + m - 1] - starts[first] == m - 1:
             for i in range(m):
                 units[i * stride + j] = widen(column[i])
         else:
             for i in range(m):
-                column = shifted(given.x, given.starts[first + i] + j * given.step)
+                column = shifted(x, starts[first + i] + j * step)
                 units[i * stride + j] = widen(column[0])
     for i in range(m):
-        for j in range(given.n, stride):
+        for j in range(n, stride):
             units[i * stride + j] = low
 
 
@@ -315,13 +329,22 @@ def exponentials(x: Any, count: Any, top: Any, e: Any) -> Any:
         e[i] = exp_difference(widen(x[i]), top)
 
 
+@inlined
+def _labels_of(given: Any, r: Any, i: Any, a: Any, scratch: Any) -> Any:
+    """The distribution of row ``r``, of which scratch has number ``i``, from class ``a`` on."""
+    found = shifted(scratch.t, i * padded(given.n) + a)
+    if given.t_step == 1:
+        found = shifted(given.t, (given.t_starts[r] if given.t_started else r * given.n) + a)
+    return found
+
+
 @helper
-def _labelled(given: Any, r: Any, a: Any, count: Any, one: Any, out: Any) -> Any:
+def _labelled(given: Any, r: Any, a: Any, t: Any, count: Any, one: Any, out: Any) -> Any:
     """Write distributions after smoothing, times the class weights."""
     keep, share = cast(1.0 - given.smoothing, one), shifted(given.shares, 0)
     if not given.even:
         share = shifted(given.shares, (r % given.sharing if given.sharing else 0) * given.n + a)
-    t, class_weight = shifted(given.t, r * given.n + a), shifted(given.class_weight, a)
+    class_weight = shifted(given.class_weight, a)
     for i in range(count):
         w = keep * t[i]
         if given.weighted:
@@ -332,7 +355,7 @@ def _labelled(given: Any, r: Any, a: Any, count: Any, one: Any, out: Any) -> Any
 
 
 @inlined
-def weights_of(given: Any, r: Any, a: Any, count: Any, scratch: Any) -> Any:
+def weights_of(given: Any, r: Any, i: Any, a: Any, count: Any, scratch: Any) -> Any:
     """What the labels of a block of a row weigh, from class ``a`` on, that at an index left out.
 
     These are the labels after smoothing, times the class weights.
@@ -341,9 +364,10 @@ def weights_of(given: Any, r: Any, a: Any, count: Any, scratch: Any) -> Any:
     if not given.dense and not given.even:
         found = shifted(given.shares, r % given.sharing * given.n + a)
     elif given.dense and not (given.weighted or given.sharing):
-        found = shifted(given.t, r * given.n + a)
+        found = _labels_of(given, r, i, a, scratch)
     elif given.dense:
-        _labelled(given, r, a, count, scratch.one, found)
+        t = _labels_of(given, r, i, a, scratch)
+        _labelled(given, r, a, t, count, scratch.one, found)
     return found
 
 
@@ -376,12 +400,14 @@ def _gap(x: Any, count: Any, top: Any, one: Any, weight: Any) -> Any:
 
 
 @helper
-def _weigh(given: Any, r: Any, a: Any, x: Any, count: Any, top: Any, scratch: Any) -> Any:
-    """``spread``, ``mass`` and ``gap`` of the numbers of a row from class ``a`` on."""
+def _weigh(
+    given: Any, first: Any, i: Any, a: Any, x: Any, count: Any, top: Any, scratch: Any
+) -> Any:
+    """``spread``, ``mass`` and ``gap`` of the numbers of row ``first + i`` from class ``a`` on."""
     spread, mass, gap, one = 0.0, 0.0, 0.0, scratch.one
-    for i in range(0, count, PART):
-        size, block = min(PART, count - i), shifted(x, i)
-        w = weights_of(given, r, a + i, size, scratch)
+    for b in range(0, count, PART):
+        size, block = min(PART, count - b), shifted(x, b)
+        w = weights_of(given, first + i, i, a + b, size, scratch)
         s, v = _spread(block, size, top, one, w)
         spread, mass = spread + s, mass + v
         if given.epsilon != 0:
@@ -398,7 +424,9 @@ def _short_sums(given: Any, first: Any, m: Any, keep: Any, scratch: Any) -> Any:
     n, stride, one = given.n, padded(given.n), scratch.one
     zero, low = one - one, cast(-np.inf, one)
     if given.step != 1:
-        _gather(given, first, m, stride, low, scratch.unit)
+        _gather(given.x, given.starts, given.step, n, first, m, low, scratch.unit)
+    if given.dense and given.t_step != 1:
+        _gather(given.t, given.t_starts, given.t_step, n, first, m, zero, scratch.t)
     for i in range(m):
         r, unit = first + i, shifted(scratch.unit, i * stride)
         left_out = given.scaled and given.scale[r] == 0
@@ -427,7 +455,7 @@ def _short_sums(given: Any, first: Any, m: Any, keep: Any, scratch: Any) -> Any:
             rest, ties = rest + r, ties + t
         scratch.rest[i] = rest + (ties - 1.0)
         if given.dense or given.sharing:
-            spread, mass, gap = _weigh(given, first + i, np.int64(0), unit, n, top, scratch)
+            spread, mass, gap = _weigh(given, first, i, np.int64(0), unit, n, top, scratch)
             scratch.spread[i], scratch.mass[i], scratch.gap[i] = spread, mass, gap
 
 
@@ -455,7 +483,7 @@ def _long_sums(given: Any, r: Any, keep: Any, scratch: Any) -> Any:
             rest, ties = rest + s, ties + t
         spread, mass, gap = 0.0, 0.0, 0.0
         if given.dense or given.sharing:
-            spread, mass, gap = _weigh(given, r, a, unit, count, base, scratch)
+            spread, mass, gap = _weigh(given, r, np.int64(0), a, unit, count, base, scratch)
         _merge(scratch, a == 0, np.float64(top), rest + (ties - 1.0), spread, mass, gap)
 
 
