@@ -92,7 +92,7 @@ $(VENV)/.created:
 
 # The library and the frameworks in one go, so that pip checks our ranges against the pins.
 $(VENV)/.library: $(VENV)/.created pyproject.toml $(CONSTRAINTS) $(PINS)
-	$(INSTALL) $(PINS:%=--requirement %) --editable '.[parity]'
+	$(INSTALL) $(PINS:%=--requirement %) --editable '.[parity,fast]'
 	@touch $@
 
 $(VENV)/.test $(VENV)/.bench: $(VENV)/.%: requirements/%.txt $(VENV)/.library
