@@ -203,6 +203,20 @@ def test_a_planted_fault_is_seen_in_every_loss(
     assert {row["loss"] for row in table if row["passed"]} == set()
 
 
+@pytest.mark.parametrize("what", ["value", "gradient"])
+@pytest.mark.parametrize("kind", ["i", "f"])
+def test_a_fault_in_one_kind_of_labels_is_seen(
+    kind: str, what: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = f"x * np.float32(1.001 if self.case.labels.dtype.kind == {kind!r} else 1)"
+    code = FAULT.format(what=what, change=change)
+    monkeypatch.setattr(processes, "command", lambda *args: [sys.executable, "-c", code, *args])
+    given = ("--quick", "--backends", "numpy", "--dtype", "float32", "--loss", "cross_entropy")
+    ran = parity(capsys, *given)
+    assert ran.status == BEYOND
+    assert ran.out.rstrip().endswith("1 beyond a bound")
+
+
 def test_a_fault_of_a_few_ulp_is_named(
     files: dict[str, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

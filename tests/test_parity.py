@@ -71,6 +71,18 @@ def test_the_standing_cases_cover_every_loss(quick: bool) -> None:
     assert any(case.compiled for case in cases) is not quick
 
 
+@pytest.mark.parametrize("name", ["digits", "confident rows", "offsets", "infinities"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_either_kind_of_labels_is_tested(name: str, dtype: str) -> None:
+    cases, _ = selection.standing(("cross_entropy",), (dtype,), False)
+    by_name = {case.name: case.labels for case in cases}
+    dense, index = by_name[name], by_name[f"{name}, index labels"]
+    assert dense is not None
+    assert index is not None
+    assert index.dtype.kind == "i"
+    np.testing.assert_array_equal(np.eye(dense.shape[-1])[index], dense)
+
+
 def test_the_digits_are_confident() -> None:
     cases, _ = selection.standing(("sparse_softmax_cross_entropy",), ("float64",), False)
     case = next(case for case in cases if case.name == "digits")
