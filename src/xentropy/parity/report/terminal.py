@@ -11,12 +11,17 @@ from xentropy.parity.comparison import Comparison
 
 from .rows import QUANTITIES, Row, failure_lines, number, rows
 
-__all__ = ["backends_table", "parity_table", "verdict"]
+__all__ = ["backends_table", "console", "parity_table", "verdict"]
 
 _MOST = 30
 _NAME, _DTYPE, _NUMBER = 27, 5, 6
 """Widths of the columns: 27 + 8 * 6 is 75."""
 _SHORT = {"float32": "f32", "float64": "f64", "float16": "f16", "bfloat16": "bf16"}
+
+
+def console(no_color: bool, *, stderr: bool = False) -> Console:
+    """Return where to print; without color it counts as a file, which gets no escape sequence."""
+    return Console(stderr=stderr, force_terminal=False if no_color else None, highlight=False)
 
 
 def parity_table(found: Comparison, console: Console) -> None:
