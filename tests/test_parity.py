@@ -242,6 +242,19 @@ def test_what_is_wrong_is_said(change: str) -> None:
     assert any(failure.startswith(text) for failure in failures), failures
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_numbers_of_a_failure_can_be_told_apart(dtype: str) -> None:
+    case = SHAPED["plain"].cast(dtype)
+    record, arrays = numpy_record(case)
+    change = 1 + 16 * np.finfo(dtype).eps
+    arrays["value"] = (arrays["value"] * change).astype(dtype)
+    (failure,) = judge(Truths(case), case, "numpy", record, arrays).failures
+    got, true = failure.partition("got ")[2].split(", true ")
+    assert np.dtype(dtype).type(got) in arrays["value"]
+    assert np.dtype(dtype).type(true) not in arrays["value"]
+    assert got != true
+
+
 def test_an_array_that_a_framework_does_not_take_is_an_error_of_its_case() -> None:
     class Picky(Harness):
         def array(self, x: Any) -> Any:
