@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import re
@@ -27,6 +28,7 @@ from tests.command import (
     save,
     ulps_off,
 )
+from xentropy.kernels.engine import has_numba
 from xentropy.parity import frameworks, processes
 from xentropy.parity.cases import LOSSES
 from xentropy.parity.commands import run
@@ -76,10 +78,10 @@ def test_the_standing_cases_pass_on_numpy(quick: Quick) -> None:
 
 
 def test_a_file_gets_plain_text_of_80_columns(quick: Quick) -> None:
-    table = quick.out.partition("\nulp of the result")[0]
+    lines = quick.out.splitlines()
     assert "\x1b" not in quick.out
-    assert max(map(len, table.splitlines())) <= 80
-    assert set(LOSSES) <= set(table.splitlines())
+    assert max(map(len, lines)) <= 80
+    assert set(LOSSES) <= set(lines)
     assert "…" not in quick.out
 
 
@@ -154,35 +156,51 @@ def test_markdown_replaces_what_is_between_the_markers(quick: Quick) -> None:
     assert f"numpy {np.__version__}" in quick.markdown
 
 
+def test_numba_is_named_where_it_computes(quick: Quick) -> None:
+    known = quick.json["versions"]
+    assert ("numba" in known) is has_numba()
+    if has_numba():
+        stand = f"numba {importlib.metadata.version('numba')}"
+        assert stand in quick.markdown
+        assert stand in quick.html.replace("&nbsp;", " ")
+
+
+def without(modules: tuple[str, ...], folder: Path) -> dict[str, str]:
+    """An environment in which these modules are not found."""
+    block = BLOCK.replace(repr(BLOCKED), repr(modules))
+    (folder / "sitecustomize.py").write_text(block, encoding="utf-8")
+    paths = [str(folder), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
 def test_numpy_alone_is_enough(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(BLOCK, encoding="utf-8")
     ran = subprocess.run(
         [sys.executable, "-m", "xentropy.parity", "parity", "--quick"],
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        env=without(BLOCKED, tmp_path),
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
     assert (ran.returncode, ran.stderr) == (PASSED, ""), ran.stdout
     assert (
-        "digits left out: scikit-learn is not installed: pip install 'xentropy-losses[parity]'"
+        'digits left out: scikit-learn is not installed: it comes with the extra "parity"'
         in ran.stdout
     )
     assert "not installed: jax, torch, tensorflow" in ran.stdout
 
 
-@pytest.mark.parametrize("missing", ["typer", "mpmath", "rich"])
+@pytest.mark.parametrize("missing", ["typer", "mpmath", "rich", "jinja2"])
 def test_a_missing_extra_is_named_in_one_line(missing: str, tmp_path: Path) -> None:
-    block = BLOCK.replace(repr(BLOCKED), repr((missing,)))
-    (tmp_path / "sitecustomize.py").write_text(block, encoding="utf-8")
+    html = ("parity", "--html", str(tmp_path / "page.html")) if missing == "jinja2" else ()
     ran = subprocess.run(
-        [sys.executable, "-m", "xentropy.parity", "backends"],
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        [sys.executable, "-m", "xentropy.parity", *(html or ("backends",))],
+        env=without((missing,), tmp_path),
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
-    line = f"xentropy: {missing} is not installed: pip install 'xentropy-losses[parity]'\n"
+    what = f"--html: {missing}" if html else missing
+    line = f'xentropy: {what} is not installed: it comes with the extra "parity"\n'
     assert (ran.returncode, ran.stdout, ran.stderr) == (BAD_INPUT, "", line)
 
 
@@ -246,7 +264,8 @@ def test_a_process_that_dies_hides_no_other(
     assert ran.status == BEYOND
     assert "array_api_strict: the process ended early, signal SIGABRT" in ran.out
     assert "  numpy               f32" in ran.out
-    assert ran.out.rstrip().endswith("all within their bounds; ended early: array_api_strict")
+    ending = " ".join(ran.out.split())
+    assert ending.endswith("all within their bounds; ended early: array_api_strict")
     alone = ("--backends", "array_api_strict", "--logits", files["logits"])
     ran = parity(capsys, *alone, "--labels", files["labels"])
     assert ran.status == BEYOND

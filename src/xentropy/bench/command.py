@@ -54,9 +54,9 @@ def bench(
     found = measure(cases, Effort(least=repeat, most=repeat))
     console.print(_table(found))
     told = f"{loss}, {rows} x {classes}, {dtype}: medians of {repeat}"
-    console.print(told, style="dim", soft_wrap=True, markup=False)
+    console.print(told, style="dim", markup=False)
     for line in _notes(found):
-        console.print(line, soft_wrap=True, markup=False)
+        console.print(line, markup=False)
     raise typer.Exit(_FAILED if any(measured.error for measured in found) else _PASSED)
 
 

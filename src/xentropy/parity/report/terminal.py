@@ -56,14 +56,15 @@ def _line(row: Row) -> Text:
 def verdict(found: Comparison, console: Console) -> None:
     """Print what was left out, what is beyond a bound, and one closing line."""
     for note in found.notes:
-        console.print(note, markup=False, soft_wrap=True)
+        console.print(note, markup=False)
     lines = failure_lines(found)
     for line in lines[:_MOST]:
         console.print(f"[red]{escape(line)}[/red]", soft_wrap=True)
     if len(lines) > _MOST:
         console.print(f"[red]and {len(lines) - _MOST} more: --json FILE lists them all[/red]")
-    native = "native: the framework's own op in the same unit, - where it has none."
-    console.print(f"ulp of the result and of the gradient; {native}", style="dim", soft_wrap=True)
+    native = "native: the framework's own op in the same unit, - where it has none"
+    console.print("ulp of the result and of the gradient", style="dim")
+    console.print(native, style="dim")
     count, over = sum(not r.left_out for r in found.results), len(found.failed)
     what = f"{_plural(count, 'comparison')}, {_plural(len(found.about), 'framework')}"
     ending = f"{what}, {found.seconds:.0f} s"
@@ -71,7 +72,7 @@ def verdict(found: Comparison, console: Console) -> None:
     word = word if count else "nothing compared"
     died = f"; ended early: {', '.join(found.crashes)}" if found.crashes else ""
     style = "green" if found.passed else "bold red"
-    console.print(f"{ending}: {word}{died}", style=style, soft_wrap=True)
+    console.print(f"{ending}: {word}{died}", style=style)
 
 
 def _plural(count: int, what: str) -> str:
