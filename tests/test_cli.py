@@ -147,6 +147,28 @@ def test_html_is_one_page_without_links(quick: Quick) -> None:
     assert all(f">{loss}</th>" in quick.html for loss in LOSSES)
 
 
+def test_html_shows_the_bound_of_each_loss(quick: Quick) -> None:
+    for loss in LOSSES:
+        bound = 12 if "focal" in loss else 4
+        assert f'aria-label="{loss}: largest errors, bound {bound} ulp"' in quick.html
+    assert quick.html.count("<small>bound 12</small>") == 2
+
+
+def test_html_keeps_the_words_of_the_command_whole(quick: Quick) -> None:
+    assert "<span>--quick</span> <span>--backends</span> <span>numpy</span>" in quick.html
+
+
+def test_html_counts_one_as_one(
+    files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    html = tmp_path / "page.html"
+    given = ("--logits", files["logits"], "--labels", files["labels"], "--html", html)
+    assert parity(capsys, "--backends", "numpy", *given).status == PASSED
+    text = html.read_text(encoding="utf-8")
+    for what in ("case", "framework", "0 of 1 comparison beyond"):
+        assert f"<span>{what}</span>" in text
+
+
 def test_markdown_replaces_what_is_between_the_markers(quick: Quick) -> None:
     lines = quick.markdown.splitlines()
     assert lines[:2] + lines[-2:] == ["before", data.BEGIN, data.END, "after"]
