@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import re
@@ -27,6 +28,7 @@ from tests.command import (
     save,
     ulps_off,
 )
+from xentropy.kernels.engine import has_numba
 from xentropy.parity import frameworks, processes
 from xentropy.parity.cases import LOSSES
 from xentropy.parity.commands import run
@@ -76,10 +78,10 @@ def test_the_standing_cases_pass_on_numpy(quick: Quick) -> None:
 
 
 def test_a_file_gets_plain_text_of_80_columns(quick: Quick) -> None:
-    table = quick.out.partition("\nulp of the result")[0]
+    lines = quick.out.splitlines()
     assert "\x1b" not in quick.out
-    assert max(map(len, table.splitlines())) <= 80
-    assert set(LOSSES) <= set(table.splitlines())
+    assert max(map(len, lines)) <= 80
+    assert set(LOSSES) <= set(lines)
     assert "…" not in quick.out
 
 
@@ -145,6 +147,28 @@ def test_html_is_one_page_without_links(quick: Quick) -> None:
     assert all(f">{loss}</th>" in quick.html for loss in LOSSES)
 
 
+def test_html_shows_the_bound_of_each_loss(quick: Quick) -> None:
+    for loss in LOSSES:
+        bound = 12 if "focal" in loss else 4
+        assert f'aria-label="{loss}: largest errors, bound {bound} ulp"' in quick.html
+    assert quick.html.count("<small>bound 12</small>") == 2
+
+
+def test_html_keeps_the_words_of_the_command_whole(quick: Quick) -> None:
+    assert "<span>--quick</span> <span>--backends</span> <span>numpy</span>" in quick.html
+
+
+def test_html_counts_one_as_one(
+    files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    html = tmp_path / "page.html"
+    given = ("--logits", files["logits"], "--labels", files["labels"], "--html", html)
+    assert parity(capsys, "--backends", "numpy", *given).status == PASSED
+    text = html.read_text(encoding="utf-8")
+    for what in ("case", "framework", "0 of 1 comparison beyond"):
+        assert f"<span>{what}</span>" in text
+
+
 def test_markdown_replaces_what_is_between_the_markers(quick: Quick) -> None:
     lines = quick.markdown.splitlines()
     assert lines[:2] + lines[-2:] == ["before", data.BEGIN, data.END, "after"]
@@ -154,35 +178,51 @@ def test_markdown_replaces_what_is_between_the_markers(quick: Quick) -> None:
     assert f"numpy {np.__version__}" in quick.markdown
 
 
+def test_numba_is_named_where_it_computes(quick: Quick) -> None:
+    known = quick.json["versions"]
+    assert ("numba" in known) is has_numba()
+    if has_numba():
+        stand = f"numba {importlib.metadata.version('numba')}"
+        assert stand in quick.markdown
+        assert stand in quick.html.replace("&nbsp;", " ")
+
+
+def without(modules: tuple[str, ...], folder: Path) -> dict[str, str]:
+    """An environment in which these modules are not found."""
+    block = BLOCK.replace(repr(BLOCKED), repr(modules))
+    (folder / "sitecustomize.py").write_text(block, encoding="utf-8")
+    paths = [str(folder), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
 def test_numpy_alone_is_enough(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(BLOCK, encoding="utf-8")
     ran = subprocess.run(
         [sys.executable, "-m", "xentropy.parity", "parity", "--quick"],
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        env=without(BLOCKED, tmp_path),
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
     assert (ran.returncode, ran.stderr) == (PASSED, ""), ran.stdout
     assert (
-        "digits left out: scikit-learn is not installed: pip install 'xentropy-losses[parity]'"
+        'digits left out: scikit-learn is not installed: it comes with the extra "parity"'
         in ran.stdout
     )
     assert "not installed: jax, torch, tensorflow" in ran.stdout
 
 
-@pytest.mark.parametrize("missing", ["typer", "mpmath", "rich"])
+@pytest.mark.parametrize("missing", ["typer", "mpmath", "rich", "jinja2"])
 def test_a_missing_extra_is_named_in_one_line(missing: str, tmp_path: Path) -> None:
-    block = BLOCK.replace(repr(BLOCKED), repr((missing,)))
-    (tmp_path / "sitecustomize.py").write_text(block, encoding="utf-8")
+    html = ("parity", "--html", str(tmp_path / "page.html")) if missing == "jinja2" else ()
     ran = subprocess.run(
-        [sys.executable, "-m", "xentropy.parity", "backends"],
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        [sys.executable, "-m", "xentropy.parity", *(html or ("backends",))],
+        env=without((missing,), tmp_path),
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
-    line = f"xentropy: {missing} is not installed: pip install 'xentropy-losses[parity]'\n"
+    what = f"--html: {missing}" if html else missing
+    line = f'xentropy: {what} is not installed: it comes with the extra "parity"\n'
     assert (ran.returncode, ran.stdout, ran.stderr) == (BAD_INPUT, "", line)
 
 
@@ -201,6 +241,20 @@ def test_a_planted_fault_is_seen_in_every_loss(
     table = json.loads(out.read_text(encoding="utf-8"))["table"]
     assert ran.status == BEYOND
     assert {row["loss"] for row in table if row["passed"]} == set()
+
+
+@pytest.mark.parametrize("what", ["value", "gradient"])
+@pytest.mark.parametrize("kind", ["i", "f"])
+def test_a_fault_in_one_kind_of_labels_is_seen(
+    kind: str, what: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = f"x * np.float32(1.001 if self.case.labels.dtype.kind == {kind!r} else 1)"
+    code = FAULT.format(what=what, change=change)
+    monkeypatch.setattr(processes, "command", lambda *args: [sys.executable, "-c", code, *args])
+    given = ("--quick", "--backends", "numpy", "--dtype", "float32", "--loss", "cross_entropy")
+    ran = parity(capsys, *given)
+    assert ran.status == BEYOND
+    assert ran.out.rstrip().endswith("1 beyond a bound")
 
 
 def test_a_fault_of_a_few_ulp_is_named(
@@ -232,7 +286,8 @@ def test_a_process_that_dies_hides_no_other(
     assert ran.status == BEYOND
     assert "array_api_strict: the process ended early, signal SIGABRT" in ran.out
     assert "  numpy               f32" in ran.out
-    assert ran.out.rstrip().endswith("all within their bounds; ended early: array_api_strict")
+    ending = " ".join(ran.out.split())
+    assert ending.endswith("all within their bounds; ended early: array_api_strict")
     alone = ("--backends", "array_api_strict", "--logits", files["logits"])
     ran = parity(capsys, *alone, "--labels", files["labels"])
     assert ran.status == BEYOND

@@ -71,6 +71,18 @@ def test_the_standing_cases_cover_every_loss(quick: bool) -> None:
     assert any(case.compiled for case in cases) is not quick
 
 
+@pytest.mark.parametrize("name", ["digits", "confident rows", "offsets", "infinities"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_either_kind_of_labels_is_tested(name: str, dtype: str) -> None:
+    cases, _ = selection.standing(("cross_entropy",), (dtype,), False)
+    by_name = {case.name: case.labels for case in cases}
+    dense, index = by_name[name], by_name[f"{name}, index labels"]
+    assert dense is not None
+    assert index is not None
+    assert index.dtype.kind == "i"
+    np.testing.assert_array_equal(np.eye(dense.shape[-1])[index], dense)
+
+
 def test_the_digits_are_confident() -> None:
     cases, _ = selection.standing(("sparse_softmax_cross_entropy",), ("float64",), False)
     case = next(case for case in cases if case.name == "digits")
@@ -228,6 +240,19 @@ def test_what_is_wrong_is_said(change: str) -> None:
         arrays[what] = arrays[what] * (1 + 2.0**-49)
     failures = judge(Truths(case), case, "numpy", record, arrays).failures
     assert any(failure.startswith(text) for failure in failures), failures
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_numbers_of_a_failure_can_be_told_apart(dtype: str) -> None:
+    case = SHAPED["plain"].cast(dtype)
+    record, arrays = numpy_record(case)
+    change = 1 + 16 * np.finfo(dtype).eps
+    arrays["value"] = (arrays["value"] * change).astype(dtype)
+    (failure,) = judge(Truths(case), case, "numpy", record, arrays).failures
+    got, true = failure.partition("got ")[2].split(", true ")
+    assert np.dtype(dtype).type(got) in arrays["value"]
+    assert np.dtype(dtype).type(true) not in arrays["value"]
+    assert got != true
 
 
 def test_an_array_that_a_framework_does_not_take_is_an_error_of_its_case() -> None:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from xentropy.parity import flags, frameworks
+from xentropy.parity.report import terminal
 from xentropy.parity.userdata import BadInputError
 
 from . import memory
@@ -50,13 +50,13 @@ def bench(
     chosen = _backends(backend)
     _check(rows, classes, dtype, loss, repeat)
     cases = [case for name in chosen for case in _cases(name, (rows, classes), dtype, loss)]
-    console = Console(no_color=no_color or None, highlight=False)
+    console = terminal.console(no_color)
     found = measure(cases, Effort(least=repeat, most=repeat))
     console.print(_table(found))
     told = f"{loss}, {rows} x {classes}, {dtype}: medians of {repeat}"
-    console.print(told, style="dim", soft_wrap=True, markup=False)
+    console.print(told, style="dim", markup=False)
     for line in _notes(found):
-        console.print(line, soft_wrap=True, markup=False)
+        console.print(line, markup=False)
     raise typer.Exit(_FAILED if any(measured.error for measured in found) else _PASSED)
 
 

@@ -17,7 +17,7 @@ def main() -> int:
         if error.name not in _EXTRA:
             raise
         print(
-            f"xentropy: {error.name} is not installed: pip install 'xentropy-losses[parity]'",
+            f'xentropy: {error.name} is not installed: it comes with the extra "parity"',
             file=sys.stderr,
         )
         return 2

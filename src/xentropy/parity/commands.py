@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import xentropy
@@ -80,7 +79,7 @@ def parity(
     Without --logits: the founding examples, scikit-learn's digits and a stress set. Exit status 1
     where a bound is exceeded, 2 on bad input or where there is nothing to compare.
     """
-    console = Console(no_color=no_color or None, highlight=False)
+    console = terminal.console(no_color)
     chosen = _backends(backends)
     outputs.check(json, html, markdown)
     dtypes = _dtypes(flags.split("--dtype", dtype))
@@ -105,7 +104,7 @@ def parity(
 @app.command(name="backends")
 def _list(no_color: _NoColor = False) -> None:
     """List the frameworks found: versions, devices, and which kernels compute."""
-    console = Console(no_color=no_color or None, highlight=False)
+    console = terminal.console(no_color)
     known = frameworks.find() | frameworks.others()
     # Those registered are known to this process only.
     here = registered_backends().keys() - frameworks.KNOWN
@@ -194,7 +193,7 @@ def _yours(
 @contextmanager
 def _progress(cases: list[Case], chosen: list[str], no_color: bool) -> Iterator[comparison.Tell]:
     """Give what tells of a step; a bar on standard error where that is a terminal."""
-    console = Console(stderr=True, no_color=no_color or None)
+    console = terminal.console(no_color, stderr=True)
     if not console.is_terminal:
         yield lambda what: None
         return

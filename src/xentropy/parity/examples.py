@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from .cases import LOSSES, Case
 
-__all__ = ["MAIN", "arguments", "digits", "founding"]
+__all__ = ["MAIN", "arguments", "digits", "founding", "with_index"]
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -50,6 +51,14 @@ def arguments(loss: str, logits: Array, labels: Array) -> tuple[Array, Array | N
     return prediction, labels
 
 
+def with_index(case: Case) -> Iterator[Case]:
+    """Yield a case of one-hot labels, and of their indices where the loss takes either kind."""
+    yield case
+    if case.loss == "cross_entropy" and case.labels is not None:
+        index = case.labels.argmax(axis=-1)
+        yield replace(case, name=f"{case.name}, index labels", labels=index)
+
+
 def founding() -> Iterator[Case]:
     """Yield the examples of the founding document, for losses that it does not name as well."""
     for loss in LOSSES:
@@ -58,6 +67,7 @@ def founding() -> Iterator[Case]:
             yield Case("founding", loss, prediction, _INDEX)
         elif loss != "weighted_sigmoid_cross_entropy":
             yield Case("founding", loss, *arguments(loss, _LOGITS, _LABELS))
+    yield Case("founding, index labels", "cross_entropy", _ROWS, _INDEX)
     for weight in (0.5, 2.0, np.array([0.5, 2.0, 3.0])):
         shown = weight.tolist() if isinstance(weight, np.ndarray) else weight
         name = f"founding, pos_weight={shown}"
@@ -71,4 +81,5 @@ def digits(logits: Array, labels: Array, most: int, bulk: tuple[str, ...]) -> It
     for loss in LOSSES:
         rows = slice(None if loss in bulk else most)
         options = {"pos_weight": 2.0} if loss == "weighted_sigmoid_cross_entropy" else {}
-        yield Case("digits", loss, *arguments(loss, logits[rows], one_hot[rows]), options)
+        prediction, targets = arguments(loss, logits[rows], one_hot[rows])
+        yield from with_index(Case("digits", loss, prediction, targets, options))

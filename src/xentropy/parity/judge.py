@@ -197,6 +197,7 @@ def _complaints(
         found.append(f"{kind} is {record['dtypes'][kind]}, not {dtype}")
     if errors is not None and not errors.largest <= bound:
         place = f" at {list(errors.at)}" if errors.at else ""
-        numbers = f"got {errors.got:.9g}, true {errors.true:.9g}"
+        digits = 17 if dtype == "float64" else 9  # that tell any two numbers of it apart
+        numbers = f"got {errors.got:.{digits}g}, true {errors.true:.{digits}g}"
         found.append(f"{kind} {errors.largest:.3g} ulp > {bound:g}{place}: {numbers}")
     return found

@@ -23,7 +23,7 @@ def check(json: Path | None, html: Path | None, markdown: Path | None) -> None:
         try:
             from .report import page  # noqa: F401 - whether its extra is there
         except ModuleNotFoundError as error:
-            msg = f"--html: {error.name} is not installed: pip install 'xentropy-losses[parity]'"
+            msg = f'--html: {error.name} is not installed: it comes with the extra "parity"'
             raise BadInputError(msg) from None
 
 

@@ -21,7 +21,7 @@ def _digits(quick: bool, notes: list[str]) -> Iterator[Case]:
     try:
         logits, labels = digits.trained()
     except ModuleNotFoundError:
-        hint = "scikit-learn is not installed: pip install 'xentropy-losses[parity]'"
+        hint = 'scikit-learn is not installed: it comes with the extra "parity"'
         notes.append(f"digits left out: {hint}")
         return
     if quick:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .cases import Case
-from .examples import MAIN, arguments
+from .examples import MAIN, arguments, with_index
 
 __all__ = ["half", "long_rows", "many_classes", "options", "rows"]
 
@@ -73,7 +73,7 @@ def rows() -> Iterator[Case]:
             if name == "infinities" and loss == "kl_divergence":
                 continue  # its teacher is made of the logits
             prediction, targets = arguments(loss, logits, labels)
-            yield Case(name, loss, prediction, targets, compiled=loss in MAIN)
+            yield from with_index(Case(name, loss, prediction, targets, compiled=loss in MAIN))
 
 
 def many_classes(classes: int) -> Case:
@@ -103,7 +103,7 @@ def half() -> Iterator[Case]:
     more = ("binary_cross_entropy", "squared_error", "huber")
     for loss in _LOGITS_LOSSES + more:
         logits = x / 20 if loss == "binary_cross_entropy" else x
-        yield Case("16-bit inputs", loss, *arguments(loss, logits, labels))
+        yield from with_index(Case("16-bit inputs", loss, *arguments(loss, logits, labels)))
 
 
 def options() -> Iterator[Case]:
@@ -146,6 +146,7 @@ def _index_options(rng: np.random.Generator, logits: Array, index: Array) -> Ite
         "sample_weight": each,
     }
     yield Case("all options", loss, logits, some, every)
+    yield Case("all options, index labels", "cross_entropy", logits, some, every)
     yield Case("mean of all options", loss, logits, some, every | {"reduction": "mean"})
     for gamma in (0.0, 0.5, 5.0):
         focal = {"gamma": gamma, "alpha": weight}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import math
 import platform
@@ -22,10 +23,12 @@ BEGIN, END = "<!-- parity:begin -->", "<!-- parity:end -->"
 
 
 def versions(found: Comparison) -> dict[str, str]:
-    """Return the versions of what ran."""
+    """Return the versions of what ran, of Numba too where it computed."""
     known = {"xentropy": xentropy.__version__, "python": platform.python_version()}
     for about in found.about.values():
         known |= about.get("versions", {})
+    if any("numba" in about.get("kernels", ()) for about in found.about.values()):
+        known["numba"] = importlib.metadata.version("numba")
     return known
 
 

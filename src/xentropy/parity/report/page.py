@@ -16,44 +16,42 @@ from .rows import QUANTITIES, Row, failure_lines, number, rows
 
 __all__ = ["write_html"]
 
-_LEFT, _WIDTH, _STEP, _TOP = 230, 960, 22, 26
 _LOW, _HIGH = -2.0, 17.0
 """Powers of ten of the axis: 0.01 ulp to more than a float64 has."""
+_MARGIN = 3.0
+"""Per cent of the width left free at either end."""
 
 
 def _x(ulps: float) -> float:
+    """Return the place on the axis, in per cent."""
     power = math.log10(ulps) if 0 < ulps < math.inf else (_LOW if ulps == 0 else _HIGH)
     share = (min(max(power, _LOW), _HIGH) - _LOW) / (_HIGH - _LOW)
-    return round(_LEFT + share * (_WIDTH - _LEFT - 20), 1)
+    return round(_MARGIN + share * (100 - 2 * _MARGIN), 2)
+
+
+def _marks(row: Row) -> list[dict[str, Any]]:
+    """Return the largest errors of a framework, its own op first, beneath the library's."""
+    marks = []
+    for name in ("native_value", "value"):
+        pair = row.errors[name]
+        if pair is not None:
+            what = "its own op" if "native" in name else "xentropy"
+            title = f"{row.loss}, {row.framework}, {what}: {number(pair[0])} ulp"
+            marks.append({"x": _x(pair[0]), "native": name != "value", "title": title})
+    return marks
 
 
 def _plot(table: list[Row]) -> dict[str, Any]:
-    """Return the marks of a plot: a line per loss, a mark per framework, the largest errors."""
+    """Return the lines of a plot, one per loss: its bound and a mark per framework."""
     chosen = [row for row in table if row.dtype == "float32"] or table
-    losses = list(dict.fromkeys(row.loss for row in chosen))
-    marks = []
-    for row in chosen:
-        y = _TOP + losses.index(row.loss) * _STEP + _STEP / 2
-        for name in ("native_value", "value"):
-            pair = row.errors[name]
-            if pair is not None:
-                what = "its own op" if "native" in name else "xentropy"
-                title = f"{row.loss}, {row.framework}, {what}: {number(pair[0])} ulp"
-                marks.append({"x": _x(pair[0]), "y": y, "native": name != "value", "title": title})
+    losses = []
+    for loss in dict.fromkeys(row.loss for row in chosen):
+        rows_ = [row for row in chosen if row.loss == loss]
+        bound = max(row.bound for row in rows_)
+        marks = [mark for row in rows_ for mark in _marks(row)]
+        losses.append({"name": loss, "bound": f"{bound:g}", "limit": _x(bound), "marks": marks})
     ticks = [{"x": _x(10.0**k), "text": _power(k)} for k in range(int(_LOW), int(_HIGH), 2)]
-    return {
-        "losses": [
-            {"name": loss, "y": _TOP + i * _STEP + _STEP / 2} for i, loss in enumerate(losses)
-        ],
-        "marks": marks,
-        "ticks": ticks,
-        "bound": _x(4.0),
-        "left": _LEFT,
-        "width": _WIDTH,
-        "top": _TOP,
-        "height": _TOP + len(losses) * _STEP + 8,
-        "dtype": chosen[0].dtype if chosen else "",
-    }
+    return {"losses": losses, "ticks": ticks, "dtype": chosen[0].dtype if chosen else ""}
 
 
 def _power(k: int) -> str:
@@ -67,7 +65,7 @@ def _groups(table: list[Row]) -> list[tuple[str, list[dict[str, Any]]]]:
         for name in QUANTITIES:
             kind = "over" if name in row.over else "native" if "native" in name else ""
             largest, median = row.errors[name] or (None, None)
-            cells += [(number(largest), kind), (number(median), kind.replace("over", ""))]
+            cells.append((number(largest), number(median), kind))
         line = {
             "framework": row.framework,
             "dtype": row.dtype + "*" * row.partial,
@@ -90,7 +88,7 @@ def write_html(path: Path, found: Comparison, command: str) -> None:
     )
     table = rows(found)
     text = environment.from_string(source).render(
-        command=command,
+        words=command.split(" "),
         found=found,
         versions=versions(found),
         failures=failure_lines(found),

@@ -24,7 +24,8 @@ _DTYPES = ("float32", "float64", "float16", "bfloat16")
 class Row:
     """Largest and median errors in ulp by quantity; None where there is nothing to compare with.
 
-    `partial` says that the truth is NaN or infinite somewhere: no ulp count there.
+    `partial` says that the truth is NaN or infinite somewhere: no ulp count there. `bound` is that
+    of the value, the largest where it depends on options.
     """
 
     loss: str
@@ -35,7 +36,8 @@ class Row:
     errors: dict[str, tuple[float, float] | None]
     over: frozenset[str]  # the quantities beyond their bound
     passed: bool
-    partial: bool = False
+    partial: bool
+    bound: float
 
     @property
     def framework(self) -> str:
@@ -80,7 +82,8 @@ def _row(key: tuple[str, str, str, str], results: list[Result]) -> Row:
             over.add(name)
     passed = all(r.passed for r in results)
     partial = any(e.finite < e.count for r in results for e in r.errors.values())
-    return Row(*key, len(results), errors, frozenset(over), passed, partial)
+    bound = max(r.bounds["value"] for r in results)
+    return Row(*key, len(results), errors, frozenset(over), passed, partial, bound)
 
 
 def number(x: float | None, absent: str = "-") -> str:

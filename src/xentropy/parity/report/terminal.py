@@ -11,12 +11,17 @@ from xentropy.parity.comparison import Comparison
 
 from .rows import QUANTITIES, Row, failure_lines, number, rows
 
-__all__ = ["backends_table", "parity_table", "verdict"]
+__all__ = ["backends_table", "console", "parity_table", "verdict"]
 
 _MOST = 30
 _NAME, _DTYPE, _NUMBER = 27, 5, 6
 """Widths of the columns: 27 + 8 * 6 is 75."""
 _SHORT = {"float32": "f32", "float64": "f64", "float16": "f16", "bfloat16": "bf16"}
+
+
+def console(no_color: bool, *, stderr: bool = False) -> Console:
+    """Return where to print; without color it counts as a file, which gets no escape sequence."""
+    return Console(stderr=stderr, force_terminal=False if no_color else None, highlight=False)
 
 
 def parity_table(found: Comparison, console: Console) -> None:
@@ -51,14 +56,15 @@ def _line(row: Row) -> Text:
 def verdict(found: Comparison, console: Console) -> None:
     """Print what was left out, what is beyond a bound, and one closing line."""
     for note in found.notes:
-        console.print(note, markup=False, soft_wrap=True)
+        console.print(note, markup=False)
     lines = failure_lines(found)
     for line in lines[:_MOST]:
         console.print(f"[red]{escape(line)}[/red]", soft_wrap=True)
     if len(lines) > _MOST:
         console.print(f"[red]and {len(lines) - _MOST} more: --json FILE lists them all[/red]")
-    native = "native: the framework's own op in the same unit, - where it has none."
-    console.print(f"ulp of the result and of the gradient; {native}", style="dim", soft_wrap=True)
+    native = "native: the framework's own op in the same unit, - where it has none"
+    console.print("ulp of the result and of the gradient", style="dim")
+    console.print(native, style="dim")
     count, over = sum(not r.left_out for r in found.results), len(found.failed)
     what = f"{_plural(count, 'comparison')}, {_plural(len(found.about), 'framework')}"
     ending = f"{what}, {found.seconds:.0f} s"
@@ -66,7 +72,7 @@ def verdict(found: Comparison, console: Console) -> None:
     word = word if count else "nothing compared"
     died = f"; ended early: {', '.join(found.crashes)}" if found.crashes else ""
     style = "green" if found.passed else "bold red"
-    console.print(f"{ending}: {word}{died}", style=style, soft_wrap=True)
+    console.print(f"{ending}: {word}{died}", style=style)
 
 
 def _plural(count: int, what: str) -> str:
