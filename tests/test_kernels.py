@@ -13,7 +13,7 @@ import pytest
 import xentropy
 from tests.asserts import assert_within
 from tests.cases import Array, rng
-from xentropy.kernels import calls, threads
+from xentropy.kernels import calls, early, threads
 from xentropy.parity import compare
 from xentropy.testing import Harness
 
@@ -242,6 +242,43 @@ def test_a_cotangent_that_was_not_expected(harness: Harness) -> None:
     except NotImplementedError:
         pytest.skip("no automatic differentiation: nothing follows the loss")
     assert_within(harness.numpy(grad), slope * 2 / 5, np.abs(slope), compare.GRADIENT)
+
+
+WEIGHTS: dict[str, dict[str, Any]] = {
+    "class weights": {"class_weight": np.linspace(0.5, 2, 700)},
+    "ignored": {"ignore_index": 3},
+    "left out": {"where": np.arange(100) % 3 > 0},
+    "sample weights": {"sample_weight": np.linspace(0, 2, 100)},
+    "all": {
+        "class_weight": np.linspace(0.5, 2, 700),
+        "ignore_index": 3,
+        "sample_weight": np.linspace(0, 2, 100),
+    },
+    "a denominator": {"denominator": 77.0},
+}
+
+
+@pytest.mark.parametrize("options", WEIGHTS.values(), ids=WEIGHTS)
+def test_the_divisor_of_a_mean_is_expected(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    """The gradient that came with the value is the one that is asked for, as it is."""
+    x, labels = logits("divisor", 100, 700, "float32")
+    labels[::9] = 3
+    taken = []
+    original = early.Early.take
+
+    def spy(self: Any, engine: Any, cotangent: Any) -> Any:
+        taken.append(set((np.asarray(cotangent) / self.upstream).reshape(-1).tolist()))
+        return original(self, engine, cotangent)
+
+    if not xentropy.backend_of(harness.array(x)).reads_weights:
+        pytest.skip("no kernel waits for a number: Backend.reads_weights")
+    monkeypatch.setattr(early.Early, "take", spy)
+    arrays = {k: harness.array(v) if np.ndim(v) else v for k, v in options.items()}
+    f = xentropy.value_and_grad(LOSS)
+    f(harness.array(x), harness.array(labels), reduction="mean", **arrays)
+    assert taken == [{1.0}]
 
 
 def test_it_is_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:

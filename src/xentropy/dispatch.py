@@ -63,6 +63,9 @@ class Backend(ABC):
 
     #: Whether arrays carry derivatives, as those of an `AutodiffBackend` do.
     autodiff = False
+    #: Whether `apply` has a use for cotangents that must be computed first, and compiles nothing
+    #: anew for another number.
+    reads_weights = False
 
     def __init__(self, name: str, xp: Namespace) -> None:
         self.name = name

@@ -11,6 +11,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 
 from ._labels import check_index_labels, integer, keep_of_index, same, unknown
+from .cotangent import expected, without
 from .dispatch import Backend, LayoutError, check_devices, is_weak, message, resolve
 from .errors import DTypeError, OptionError, ShapeError, UnsupportedError, XentropyError
 from .formulas.formula import Formula, along
@@ -135,32 +136,13 @@ class Call:
             keep = self.expand(keep)
         options["dtype"] = self.dtype
         arrays = (self.x, labels, *extra, self.sample_weight, keep)
-        return self.backend.apply(formula, arrays, options, self._upstream())
-
-    def _upstream(self) -> float | None:
-        """What the reduction will multiply the gradient of each loss with."""
-        if self.reduction != "mean":
-            return 1.0
-        weights = (self.sample_weight, self.keep, self.class_weight, self.denominator)
-        if any(w is not None for w in weights):
-            return None
-        shape = self.x.shape if self.axis is None else _without(self.x.shape, self.axis)
-        if not all(type(n) is int for n in shape) or 0 in shape:
-            return None
-        each = 1.0 / math.prod(shape)
-        return float(np.float32(each)) if self.dtype == "float32" else each
+        return self.backend.apply(formula, arrays, options, expected(self))
 
     def expand(self, x: Any) -> Any:
         """A per-example array with the class axis as length 1."""
         if x is None or self.axis is None or (x.ndim == 0 and self.x.ndim > 1):
             return x
         return self.backend.xp.expand_dims(x, axis=self.axis)
-
-
-def _without(shape: Any, axis: int) -> tuple[Any, ...]:
-    """A shape without one of its axes."""
-    i = axis % len(shape)
-    return (*shape[:i], *shape[i + 1 :])
 
 
 def _is_numeric(dtype: np.dtype[Any]) -> bool:
@@ -439,7 +421,7 @@ def _example_weights(call: Call, ignored: Any = None) -> None:
     """Check `sample_weight` and `where`; ``keep`` is where both the mask and ``ignored`` keep."""
     shape = tuple(call.x.shape)
     if call.axis is not None:
-        shape = _without(shape, call.axis)
+        shape = without(shape, call.axis)
     for name in ("sample_weight", "where"):
         if call.given.get(name) is None:
             continue

@@ -106,6 +106,8 @@ _REAL = ("float16", "bfloat16", "float32", "float64")
 
 
 class _NumPy(Backend):
+    reads_weights = True
+
     def owns(self, x: object) -> bool:
         return isinstance(x, (np.ndarray, np.generic)) and not isinstance(x, np.ma.MaskedArray)
 

@@ -141,6 +141,8 @@ _REAL = {
 
 
 class _TensorFlow(AutodiffBackend):
+    reads_weights = True
+
     def owns(self, x: object) -> bool:
         # Keras variables too; ragged and sparse tensors and slices are not arrays.
         return isinstance(x, tf.__internal__.types.Tensor)

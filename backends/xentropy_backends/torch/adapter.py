@@ -274,6 +274,8 @@ _EXCHANGED = {torch.float32, torch.float64, torch.int32, torch.int64, torch.bool
 
 
 class _Torch(AutodiffBackend):
+    reads_weights = True
+
     def owns(self, x: object) -> bool:
         return isinstance(x, torch.Tensor)
 
