@@ -50,7 +50,7 @@ def frameworks_after(script: str) -> list[str]:
 
 
 # The kernels that Numba compiles, loaded where it is installed; it looks for SciPy itself.
-COMPILED = {"compiled.py", "elementary.py", "elements.py", "rows.py", "sums.py"}
+COMPILED = {"compiled.py", "elementary.py", "elements.py", "layout.py", "rows.py", "sums.py"}
 
 
 @pytest.mark.parametrize(

@@ -19,23 +19,20 @@ from .elementary import (
     widen,
 )
 from .elements import sum_of
-from .sums import (
+from .layout import (
     BLOCK,
     UNIT,
     allocate,
-    exponentials,
     factor_of,
-    fill,
     given_of,
     is_short,
     may_keep,
     padded,
-    row_sums,
     rows_at_once,
     scratch_of,
     start_of,
-    weights_of,
 )
+from .sums import exponentials, fill, row_sums, weights_of
 
 __all__ = ["rows"]
 
@@ -355,7 +352,7 @@ def rows(
     one : number
         1 in the dtype of the logits, half precision as its bits.
     call : tuple
-        What `sums.given_of` takes.
+        What `layout.given_of` takes.
     upstream : float
         The cotangent of all losses, for ``out``.
     cotangent : address, float64, shape (N,)
