@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from xentropy._types import Namespace
 
@@ -12,6 +12,64 @@ from .formula import Formula, Role, along
 from .numeric import times
 
 __all__ = ["one_hot_rows", "weighted"]
+
+
+class _Weighted(NamedTuple):
+    """A loss without weights and masks, and what makes one with them of it; see `weighted`."""
+
+    value: Callable[..., Any]
+    partials: Callable[..., dict[str, Any]]
+    inner: Mapping[str, str]  # what ``value`` calls the prediction and the labels
+    of_indices: bool
+    one_hot: bool
+    reduces: Literal["axis", "none"]
+    hides: bool  # whether a weight of 0 hides what holds no number
+
+    def prepare(
+        self, xp: Namespace, sample_weight: Any, keep: Any, arrays: dict[str, Any]
+    ) -> tuple[dict[str, Any], Any]:
+        """Rename, hide what is left out, turn indices into one-hot rows; and what is not hidden."""
+        arrays = {self.inner.get(name, name): x for name, x in arrays.items()}
+        active = keep
+        if sample_weight is not None and self.hides:
+            # A weight of 0 hides only what holds no number: the others keep their derivatives by
+            # it, of any order.
+            shown = (sample_weight != 0) | _usable(xp, self.reduces, self.of_indices, **arrays)
+            active = shown if keep is None else keep & shown
+        if active is not None:
+            # One half is inside the domain of logits and of probabilities.
+            arrays["x"] = xp.where(active, arrays["x"], 0.5)
+            arrays["t"] = xp.where(active, arrays["t"], 0)
+        if self.of_indices and self.one_hot:
+            arrays |= one_hot_rows(xp, **arrays)
+        return arrays, active
+
+    def weighted_value(self, xp: Namespace, *, sample_weight: Any, keep: Any, **arrays: Any) -> Any:
+        arrays, active = self.prepare(xp, sample_weight, keep, arrays)
+        return _scale(xp, self.value(xp, **arrays), sample_weight, active)
+
+    def weighted_partials(
+        self,
+        xp: Namespace,
+        wrt: tuple[str, ...],
+        *,
+        sample_weight: Any,
+        keep: Any,
+        **arrays: Any,
+    ) -> Mapping[str, Any]:
+        arrays, active = self.prepare(xp, sample_weight, keep, arrays)
+        outer = tuple(name for name in wrt if name != "sample_weight")
+        result: dict[str, Any] = {}
+        if outer:
+            names = [self.inner.get(name, name) for name in outer]
+            found = self.partials(xp, tuple(names), **arrays)
+            for name, inner in zip(outer, names, strict=True):
+                result[name] = _scale(xp, found[inner], sample_weight, active)
+        if "sample_weight" in wrt:
+            losses = self.value(xp, **arrays)
+            dropped = (sample_weight == 0) & ~xp.isfinite(losses)
+            result["sample_weight"] = _scale(xp, xp.where(dropped, 0.0, losses), None, active)
+        return result
 
 
 def weighted(
@@ -42,51 +100,9 @@ def weighted(
         "sample_weight": "examples",
         "keep": "constant",
     }
-    rename = {prediction: "x", labels: "t"}
-
-    def inner_name(name: str) -> str:
-        return rename.get(name, name)
-
-    def prepare(
-        xp: Namespace, sample_weight: Any, keep: Any, arrays: dict[str, Any]
-    ) -> tuple[dict[str, Any], Any]:
-        """Rename, hide what is left out, turn indices into one-hot rows; and what is not hidden."""
-        arrays = {inner_name(name): x for name, x in arrays.items()}
-        active = keep
-        if sample_weight is not None and prediction_role != "constant":
-            # A weight of 0 hides only what holds no number: the others keep their derivatives by
-            # it, of any order.
-            shown = (sample_weight != 0) | _usable(xp, reduces, index, **arrays)
-            active = shown if keep is None else keep & shown
-        if active is not None:
-            # One half is inside the domain of logits and of probabilities.
-            arrays["x"] = xp.where(active, arrays["x"], 0.5)
-            arrays["t"] = xp.where(active, arrays["t"], 0)
-        if index and one_hot:
-            arrays |= one_hot_rows(xp, **arrays)
-        return arrays, active
-
-    def weighted_value(xp: Namespace, *, sample_weight: Any, keep: Any, **arrays: Any) -> Any:
-        arrays, active = prepare(xp, sample_weight, keep, arrays)
-        return _scale(xp, value(xp, **arrays), sample_weight, active)
-
-    def weighted_partials(
-        xp: Namespace, wrt: tuple[str, ...], *, sample_weight: Any, keep: Any, **arrays: Any
-    ) -> Mapping[str, Any]:
-        arrays, active = prepare(xp, sample_weight, keep, arrays)
-        outer = tuple(name for name in wrt if name != "sample_weight")
-        result: dict[str, Any] = {}
-        if outer:
-            found = partials(xp, tuple(map(inner_name, outer)), **arrays)
-            for name in outer:
-                result[name] = _scale(xp, found[inner_name(name)], sample_weight, active)
-        if "sample_weight" in wrt:
-            losses = value(xp, **arrays)
-            dropped = (sample_weight == 0) & ~xp.isfinite(losses)
-            result["sample_weight"] = _scale(xp, xp.where(dropped, 0.0, losses), None, active)
-        return result
-
-    return Formula(name, roles, reduces, weighted_value, weighted_partials)
+    inner, hides = {prediction: "x", labels: "t"}, prediction_role != "constant"
+    whole = _Weighted(value, partials, inner, index, one_hot, reduces, hides)
+    return Formula(name, roles, reduces, whole.weighted_value, whole.weighted_partials)
 
 
 def _usable(
