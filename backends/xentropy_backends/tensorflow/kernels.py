@@ -16,7 +16,7 @@ from xentropy._types import Arrays, Namespace, Options
 from xentropy.formulas import fused
 from xentropy.formulas.formula import Formula, jvp, vjp
 from xentropy.kernels import calls, plain
-from xentropy.kernels.memory import aligned
+from xentropy.kernels.pool import aligned
 
 __all__ = ["Kernel", "accelerated", "find", "is_recorded", "place", "plain_cross_entropy"]
 

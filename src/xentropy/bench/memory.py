@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from xentropy.kernels import pool
+
 from .timing import Timed
 
 __all__ = ["available", "beyond", "size"]
@@ -55,6 +57,7 @@ def _kilobytes(name: str) -> int:
 
 def _give_back() -> None:
     """Give free memory back to the system, or a call that takes it again would not be seen."""
+    pool.clear()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

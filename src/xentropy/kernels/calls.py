@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 import numpy.typing as npt
 
 from xentropy._types import Arrays, Options
 from xentropy.formulas.formula import Formula
 
-from . import by_element, by_row
+from . import by_element, by_row, pool
 from .engine import engine, has_numba
 
 __all__ = ["State", "gradient", "losses", "names", "serves", "total"]
@@ -54,7 +53,7 @@ def losses(
     *,
     saving: bool,
     upstream: float | None,
-    empty: Callable[..., Array] = np.empty,
+    empty: Callable[..., Array] = pool.empty,
 ) -> tuple[Array, State | None]:
     """Evaluate the formula; with ``saving`` also return what `gradient` needs.
 
@@ -66,7 +65,7 @@ def losses(
     return found, State(kind, state) if saving else None
 
 
-def gradient(state: State, cotangent: Array, empty: Callable[..., Array] = np.empty) -> Array:
+def gradient(state: State, cotangent: Array, empty: Callable[..., Array] = pool.empty) -> Array:
     """The gradient with respect to the logits, in their dtype and shape."""
     found: Array = state.kind.gradient(engine(), state.inner, cotangent, empty)
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,7 +15,6 @@ __all__ = [
     "ABSENT",
     "Rows",
     "address",
-    "aligned",
     "dtype_name",
     "named",
     "plain",
@@ -28,8 +26,6 @@ Array = npt.NDArray[Any]
 
 ABSENT = np.empty(0, np.int64)
 """Stands for starts that are not needed, and for labels."""
-LINE = 64
-"""Bytes of a cache line."""
 APART = 4096
 """Up to so many classes are read where they lie apart: each line of memory serves some rows."""
 _HEAD, _read = object.__basicsize__, ctypes.c_size_t.from_address
@@ -117,14 +113,6 @@ def _strided(x: Array, n: int) -> tuple[Array, Array, int] | None:
     for k, s in zip(x.shape[:-1], strides[:-1], strict=True):
         starts = np.add.outer(starts, np.arange(k) * s)
     return as_strided(x, (span,), (x.itemsize,)), starts.reshape(-1), step
-
-
-def aligned(shape: Any, dtype: Any) -> Array:
-    """An empty array that begins with a cache line, as TensorFlow and JAX want it."""
-    count = math.prod(shape) * np.dtype(dtype).itemsize
-    raw = np.empty(count + LINE, np.uint8)
-    start = -address(raw) % LINE
-    return raw[start : start + count].view(dtype).reshape(shape)
 
 
 def result_of(rows: Rows, empty: Callable[..., Array]) -> tuple[Array, Array]:

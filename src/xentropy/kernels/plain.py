@@ -15,7 +15,7 @@ import numpy.typing as npt
 from xentropy.formulas import reduction as reductions
 from xentropy.formulas import softmax
 
-from . import small
+from . import pool, small
 from .engine import Found, engine, has_numba
 from .memory import named
 from .memory import plain as as_plain
@@ -50,7 +50,7 @@ def cross_entropy(
     labels: Array,
     reduction: str,
     upstream: float | None = None,
-    empty: Callable[..., Array] = np.empty,
+    empty: Callable[..., Array] = pool.empty,
 ) -> Found:
     """The losses or their reduction, and with ``upstream`` the gradient; None if a label is wrong.
 
@@ -82,7 +82,7 @@ def of_memory(
     dtype: Any,
     reduction: str,
     upstream: float | None,
-    empty: Callable[..., Array] = np.empty,
+    empty: Callable[..., Array] = pool.empty,
 ) -> Found:
     """`cross_entropy` of what the kernels know of contiguous arrays: addresses, if compiled.
 

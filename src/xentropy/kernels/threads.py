@@ -46,7 +46,8 @@ def run(kernel: Callable[..., int], arguments: tuple[Any, ...], rows: int, numbe
     threads = 1 if is_small(numbers) else min(rows, numbers // GRAIN, cores())
     if threads <= 1:
         return kernel(*arguments, 0, rows)
-    parts = min(rows, max(numbers // PART, threads), PARTS * threads)
+    each = min(max(numbers // (PART * threads), 1), PARTS)
+    parts = min(rows, each * threads)
     edges = [rows * i // parts for i in range(parts + 1)]
     # Not neighbors at the same time: two threads that first touch a page both clear it.
     pairs, apart = list(itertools.pairwise(edges)), -(-parts // threads)
