@@ -39,6 +39,8 @@ LENGTHS = [
     12289,
     131071,
     131072,
+    139265,
+    1_000_003,
 ]
 
 
@@ -84,6 +86,43 @@ def test_rows_of_any_length(harness: Harness, n: int, dtype: str) -> None:
     want, slope = truth(x, labels)
     assert_within(value, want, np.abs(want), compare.VALUE)
     assert_within(grad, slope, np.abs(slope), compare.GRADIENT)
+
+
+LARGE: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "smoothed": {"label_smoothing": 0.1},
+    "masked": {"class_mask": np.arange(33001) % 5 > 0},
+    "left out": {"ignore_index": 0},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [(name, "float32") for name in LARGE] + [("plain", "float64")]
+)
+def test_a_gradient_larger_than_a_cache(harness: Harness, name: str, dtype: str) -> None:
+    """It is written past the cache, to rows that begin anywhere in a line."""
+    n = 33001
+    x, labels = logits("large", 260, n, dtype)
+    labels[::2] = 1
+    options = {k: harness.array(v) if np.ndim(v) else v for k, v in LARGE[name].items()}
+    value, grad = both(harness, x, labels, **options)
+    for rows in (slice(0, 9), slice(130, 139), slice(250, 260)):
+        want, slope = both(harness, x[rows], labels[rows], **options)
+        assert (value[rows] == want).all()
+        assert (grad[rows] == slope).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_a_gradient_of_distributions_larger_than_a_cache(dtype: str) -> None:
+    x = logits("large", 540, 33001, "float32")[0]
+    x = x.astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    t = np.full((33001,), 1 / 33001, np.float32)
+    f = xentropy.value_and_grad(xentropy.softmax_cross_entropy)
+    value, grad = f(x, np.broadcast_to(t, x.shape))
+    for rows in (slice(0, 9), slice(530, 540)):
+        want, slope = f(x[rows], np.broadcast_to(t, x[rows].shape))
+        assert (value[rows] == want).all()
+        assert (grad[rows] == slope).all()
 
 
 @pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf], ids=["nan", "-nan", "inf"])

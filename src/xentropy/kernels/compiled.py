@@ -48,6 +48,15 @@ _ONE: dict[Any, Any] = {
 _COMPUTED = {np.dtype(kind): np.dtype(np.float32) for kind in (np.int16, np.float16, np.uint16)}
 
 
+LARGE, LONG = 2**25, 512
+"""Bytes of a gradient that no cache would hold until it is read, and numbers of a row of it."""
+
+
+def _goes_past(out: Array, n: int) -> bool:
+    """Whether a gradient is written past the cache; lines that two rows share would take long."""
+    return out.nbytes >= LARGE and n >= LONG
+
+
 def lend(x: Array) -> int:
     """Its address."""
     return address(x)
@@ -58,12 +67,14 @@ def lend(x: Array) -> int:
 
 def losses(call: Call, upstream: float, losses: Array, saved: Array, out: Array) -> None:
     """The losses of rows."""
-    _run(call, upstream, 0, address(losses), 1.0, 0, address(saved), address(out))
+    others = address(saved), address(out), _goes_past(out, call.x.n)
+    _run(call, upstream, 0, address(losses), 1.0, 0, *others)
 
 
 def gradients(call: Call, cotangent: Array, saved: Array, out: Array) -> None:
     """Their gradients."""
-    _run(call, 0.0, address(cotangent), 0, 1.0, 0, address(saved), address(out))
+    others = address(saved), address(out), _goes_past(out, call.x.n)
+    _run(call, 0.0, address(cotangent), 0, 1.0, 0, *others)
 
 
 def _run(call: Call, *others: Any) -> None:
@@ -101,20 +112,20 @@ def plain_losses(
 ) -> Found:
     """The losses of a plain call."""
     real = _COMPUTED.get(dtype, dtype)
-    losses, out, at_out = empty((count,), real), None, 0
+    losses, out, to = empty((count,), real), None, (0, False)
     if upstream is not None:
         out = empty((count * n,), dtype)
-        at_out = address(out)
+        to = address(out), _goes_past(out, n)
     call = (x, 0, 1, n, labels, 0, 0, 1, 0, 0, 0, False, 0, 0, 0, 0.0, 0.0, 0.0, -1.0)
     arguments = (_ONE[dtype], call, upstream or 0.0, 0, address(losses))
     if divisor is None:
-        wrong = run(rows, (*arguments, 1.0, 0, 0, at_out), count, count * n)
+        wrong = run(rows, (*arguments, 1.0, 0, 0, *to), count, count * n)
         return None if wrong else (losses, out)
     result = empty((), real)
     if is_small(count * n):
-        wrong = rows(*arguments, float(divisor), address(result), 0, at_out, 0, count)
+        wrong = rows(*arguments, float(divisor), address(result), 0, *to, 0, count)
     else:
-        wrong = run(rows, (*arguments, 1.0, 0, 0, at_out), count, count * n)
+        wrong = run(rows, (*arguments, 1.0, 0, 0, *to), count, count * n)
         with np.errstate(all="ignore"):
             result[...] = total(losses) / divisor
     return None if wrong else (result, out)

@@ -25,18 +25,28 @@ __all__ = [
     "inlined",
     "log1p",
     "log1p_any",
+    "merged",
     "narrow_to",
+    "per_line",
+    "place_of",
     "pointer",
     "prefetch",
+    "settle",
     "shifted",
+    "stream",
     "widen",
 ]
 
-# Ways to compile a function: one that a kernel calls, the same where each call stands for its body,
-# which takes less time to compile if it is short, and a kernel.
-helper: Any = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-inlined: Any = njit(nogil=True, error_model="numpy", inline="always")
-entry: Any = njit(nogil=True, error_model="numpy", cache=True, no_cfunc_wrapper=True)
+_PART = {"nogil": True, "error_model": "numpy"}
+_HIDDEN = {**_PART, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+# Ways to compile a function: one that a kernel calls; the same that is merged into it, where what
+# it is given takes as long to pass on as a short row; the same where each call stands for its body,
+# which takes less time to compile if it is short; and a kernel.
+helper: Any = njit(**_HIDDEN)
+merged: Any = njit(**_HIDDEN, forceinline=True)
+inlined: Any = njit(**_PART, inline="always")
+entry: Any = njit(**_PART, cache=True, no_cfunc_wrapper=True)
 
 
 def _bitcast(to: Any, source: Any) -> Any:
@@ -165,6 +175,16 @@ def shifted(typing_context: Any, x: Any, i: Any) -> Any:
 
 
 @intrinsic
+def per_line(typing_context: Any, x: Any) -> Any:
+    """How many numbers a cache line of 64 bytes holds, of those behind a pointer."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.get_constant(types.int64, 64 * 8 // x.dtype.bitwidth)
+
+    return types.int64(x), generate
+
+
+@intrinsic
 def prefetch(typing_context: Any, x: Any, i: Any) -> Any:
     """Ask for the cache line of ``x[i]`` of a pointer; it may lie beyond the end."""
 
@@ -177,6 +197,41 @@ def prefetch(typing_context: Any, x: Any, i: Any) -> Any:
         return context.get_dummy_value()
 
     return types.none(x, i), generate
+
+
+@intrinsic
+def stream(typing_context: Any, x: Any, out: Any) -> Any:
+    """Copy 64 bytes past the cache, to the beginning of a cache line."""
+    line = ir.VectorType(ir.IntType(32), 16)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        source, target = (builder.bitcast(pointer, line.as_pointer()) for pointer in args)
+        store = builder.store(builder.load(source, align=1), target, align=64)
+        store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        return context.get_dummy_value()
+
+    return types.none(x, out), generate
+
+
+@intrinsic
+def place_of(typing_context: Any, x: Any) -> Any:
+    """The address behind a pointer."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ptrtoint(args[0], ir.IntType(64))
+
+    return types.int64(x), generate
+
+
+@intrinsic
+def settle(typing_context: Any) -> Any:
+    """Let what was streamed be seen before all that follows."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.none(), generate
 
 
 def exp_difference(x: Any, top: Any) -> Any:

@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .elementary import exp_difference, inlined, pointer, shifted, widen
+from .elementary import exp_difference, inlined, per_line, pointer, shifted, widen
 
 __all__ = [
     "BLOCK",
-    "UNIT",
     "Given",
     "Scratch",
     "allocate",
@@ -26,10 +25,13 @@ __all__ = [
     "rows_at_once",
     "scratch_of",
     "start_of",
+    "unit_of",
 ]
 
-UNIT = 4096
-"""Numbers in a unit."""
+LINE = 8
+"""Numbers of float64 in a cache line."""
+LINES = 256
+"""Cache lines of a unit: with what is read from memory they fit the first-level cache."""
 ROWS = 256
 """Rows that are done at once, at most; together they are no more than a unit."""
 KEPT = 2**17
@@ -111,11 +113,13 @@ class Scratch(NamedTuple):
     unit: Any  # the logits of some rows, in the compute dtype
     e: Any  # their exponentials, those of a whole row, or those of a block
     spare: Any  # what the labels weigh
+    page: Any  # a block of a gradient, on its way past the cache
     t: Any  # the distributions of some rows whose classes lie apart
     one: Any  # in the compute dtype
     bases: Any  # what the exponentials of each unit of a long row are counted from, float64
     top: Any  # the maximum of each row, float64 like all that follow
     rest: Any  # the sum of exp(x - top), without one maximum
+    lost: Any  # what its roundings lost
     spread: Any  # of w (top - x)
     mass: Any  # of w
     gap: Any  # of w (1 - exp(x - top))
@@ -129,43 +133,57 @@ class Scratch(NamedTuple):
 
 @inlined
 def padded(n: Any) -> Any:
-    """A length that vectors fill."""
-    return (n + 15) // 16 * 16
+    """A length that vectors fill, of a longer row some at a time."""
+    return (n + 15) // 16 * 16 if n <= 32 else (n + 63) // 64 * 64
 
 
 @inlined
-def rows_at_once(n: Any, rows: Any) -> Any:
-    """How many rows of ``n`` classes are done at once."""
-    return min(rows, ROWS, max(UNIT // padded(n), 1))
+def unit_of(given: Any) -> Any:
+    """Numbers in a unit."""
+    return LINES * per_line(given.t)
 
 
 @inlined
-def _size(n: Any, step: Any) -> Any:
-    return max(step * padded(min(n, UNIT)), BLOCK)
+def rows_at_once(given: Any, rows: Any) -> Any:
+    """How many rows are done at once."""
+    return min(rows, ROWS, max(unit_of(given) // padded(given.n), 1))
+
+
+@inlined
+def _units(given: Any) -> Any:
+    """Of a row."""
+    return given.n // unit_of(given) + 1
+
+
+@inlined
+def _parts(given: Any, step: Any, keep: Any) -> Any:
+    """Numbers of the logits of some rows, of distributions that lie apart, of exponentials."""
+    size = max(step * padded(min(given.n, unit_of(given))), BLOCK)
+    kept = padded(given.n) if keep and not is_short(given) else 0
+    return size, size if given.dense and given.t_step != 1 else 0, max(kept, size)
 
 
 @inlined
 def allocate(given: Any, step: Any, keep: Any) -> Any:
     """Memory for a `Scratch`; it must be held as long. With ``keep`` exponentials are to stay."""
-    size = _size(given.n, step)
-    kept = padded(given.n) if keep and not is_short(given) else 0
-    apart = size if given.dense and given.t_step != 1 else 0
-    return np.empty(14 * step + KEPT // UNIT + apart + 2 * size + max(kept, size))
+    size, apart, kept = _parts(given, step, keep)
+    return np.empty(LINE + 2 * size + BLOCK + apart + kept + _units(given) + 15 * step)
 
 
 @inlined
-def scratch_of(memory: Any, given: Any, step: Any, one: Any) -> Any:
-    """The parts of what was allocated."""
-    real = widen(one)
-    bases, size = pointer(memory, 0.0), _size(given.n, step)
-    apart = size if given.dense and given.t_step != 1 else 0
-    each = shifted(bases, KEPT // UNIT)
-    numbers = pointer(memory[KEPT // UNIT + 14 * step :], real)
+def scratch_of(memory: Any, given: Any, step: Any, keep: Any, one: Any) -> Any:
+    """The parts of what was allocated: those that are read as vectors begin with a cache line."""
+    real, (size, apart, kept) = widen(one), _parts(given, step, keep)
+    start = (memory.ctypes.data + 8 * LINE - 1) // (8 * LINE) * (8 * LINE)
+    numbers = pointer(start, real)
+    bases = shifted(pointer(start, 0.0), 2 * size + BLOCK + apart + kept)
+    each = shifted(bases, _units(given))
     return Scratch(
         numbers,
-        shifted(numbers, 2 * size + apart),
+        shifted(numbers, 2 * size + BLOCK + apart),
         shifted(numbers, size),
         shifted(numbers, 2 * size),
+        shifted(numbers, 2 * size + BLOCK),
         real,
         bases,
         each,
@@ -177,15 +195,16 @@ def scratch_of(memory: Any, given: Any, step: Any, one: Any) -> Any:
         shifted(each, 6 * step),
         shifted(each, 7 * step),
         shifted(each, 8 * step),
-        shifted(each, 12 * step),
+        shifted(each, 9 * step),
         shifted(each, 13 * step),
+        shifted(each, 14 * step),
     )
 
 
 @inlined
 def is_short(given: Any) -> Any:
     """Whether a row is one unit, whose exponentials are kept."""
-    return given.n <= UNIT
+    return given.n <= unit_of(given)
 
 
 @inlined
@@ -199,7 +218,7 @@ def factor_of(given: Any, i: Any, top: Any, scratch: Any) -> Any:
     """``exp(base - top)`` of the unit of class ``i``, in float64."""
     if is_short(given):
         return 1.0
-    base = scratch.bases[i // UNIT]
+    base = scratch.bases[i // unit_of(given)]
     return 0.0 if base == -np.inf else exp_difference(base, top)
 
 

@@ -13,15 +13,19 @@ from .elementary import (
     helper,
     inlined,
     log1p_any,
+    merged,
     narrow_to,
+    per_line,
+    place_of,
     pointer,
+    settle,
     shifted,
+    stream,
     widen,
 )
 from .elements import sum_of
 from .layout import (
     BLOCK,
-    UNIT,
     allocate,
     factor_of,
     given_of,
@@ -31,6 +35,7 @@ from .layout import (
     rows_at_once,
     scratch_of,
     start_of,
+    unit_of,
 )
 from .sums import exponentials, fill, row_sums, weights_of
 
@@ -79,6 +84,24 @@ def _write(e: Any, count: Any, a: Any, out: Any) -> Any:
 
 
 @helper
+def _deliver(page: Any, count: Any, out: Any) -> Any:
+    """Copy numbers past the cache, as far as they fill lines of it."""
+    line = per_line(out)
+    done = min(count, -place_of(out) % 64 * line // 64)
+    _copy(page, done, out)
+    while done + line <= count:
+        stream(shifted(page, done), shifted(out, done))
+        done += line
+    _copy(shifted(page, done), count - done, shifted(out, done))
+
+
+@inlined
+def _target(past: Any, i: Any, scratch: Any, out: Any) -> Any:
+    """Where the gradient of the block from class ``i`` on is written first."""
+    return pointer(place_of(scratch.page), out[0]) if past else shifted(out, i)
+
+
+@helper
 def _nothing(n: Any, zero: Any, out: Any) -> Any:
     for i in range(n):
         out[i] = narrow_to(zero, out[i])
@@ -101,8 +124,7 @@ def _scatter(given: Any, first: Any, m: Any, stride: Any, rows: Any, out: Any) -
     """Write gradients of some rows where their logits lie, the rows side by side."""
     for j in range(given.n):
         for i in range(m):
-            to = shifted(out, given.starts[first + i] + j * given.step)
-            to[0] = narrow_to(rows[i * stride + j], to[0])
+            shifted(out, given.starts[first + i] + j * given.step)[0] = rows[i * stride + j]
 
 
 # --- index labels -----------------------------------------------------------------------------
@@ -191,15 +213,16 @@ def _smooth(e: Any, count: Any, a: Any, c: Any, scale: Any, weights: Any, out: A
         out[i] = narrow_to(a * e[i] - (w + w * (c * e[i])), out[i])
 
 
-@helper
+@merged
 def _index_gradient(
-    given: Any, r: Any, slopes: Any, s: Any, e: Any, kept: Any, scratch: Any, out: Any
+    given: Any, r: Any, slopes: Any, s: Any, e: Any, kept: Any, past: Any, scratch: Any, out: Any
 ) -> Any:
     """The gradient of a row, times ``s``; ``e`` are its exponentials, if they were kept."""
     n, one, row = given.n, scratch.one, shifted(given.x, start_of(given, r))
-    top, real = cast(slopes[0], one), cast(s, one)
+    top, real, y = cast(slopes[0], one), cast(s, one), given.labels[r]
+    y = y if 0 <= y < n and _has_class(given, r, y) else -1
     for i in range(0, n, BLOCK):
-        count, to, block, f = min(BLOCK, n - i), shifted(out, i), e, 1.0
+        count, to, block, f = min(BLOCK, n - i), _target(past, i, scratch, out), e, 1.0
         if kept:
             block, f = shifted(e, i), factor_of(given, i, slopes[0], scratch)
         else:
@@ -211,9 +234,10 @@ def _index_gradient(
             _write(block, count, a, to)
         if given.masks:
             _clear(given, r, i, count, one - one, to)
-    y = given.labels[r]
-    if 0 <= y < n and _has_class(given, r, y):
-        out[y] = narrow_to(cast(s * slopes[3], one), out[y])
+        if i <= y < i + count:
+            to[y - i] = narrow_to(cast(s * slopes[3], one), to[y - i])
+        if past:
+            _deliver(to, count, shifted(out, i))
 
 
 # --- distributions ----------------------------------------------------------------------------
@@ -260,9 +284,9 @@ def _slant(e: Any, count: Any, b: Any, of: Any, out: Any) -> Any:
         out[i] = narrow_to(of.scale * (p * ((of.a - own) + of.z) - own * q), out[i])
 
 
-@helper
+@merged
 def _dense_gradient(
-    given: Any, r: Any, k: Any, slopes: Any, s: Any, e: Any, scratch: Any, out: Any
+    given: Any, r: Any, k: Any, slopes: Any, s: Any, e: Any, past: Any, scratch: Any, out: Any
 ) -> Any:
     """The gradient of row ``r``, of which scratch has number ``k``, times ``s``.
 
@@ -273,7 +297,7 @@ def _dense_gradient(
     a, z, scale = cast(slopes[2], one), cast(slopes[3], one), cast(s, one)
     of = _Slant(rest, one / (one + rest), a, z, scale, cast(given.epsilon, one), one)
     for i in range(0, n, BLOCK):
-        count, block, to = min(BLOCK, n - i), e, shifted(out, i)
+        count, block, to = min(BLOCK, n - i), e, _target(past, i, scratch, out)
         if is_short(given):
             block = shifted(e, i)
         else:
@@ -281,6 +305,8 @@ def _dense_gradient(
         _slant(block, count, weights_of(given, r, k, i, count, scratch), of, to)
         if given.masks:
             _clear(given, r, i, count, one - one, to)
+        if past:
+            _deliver(to, count, shifted(out, i))
 
 
 # --- the kernel -------------------------------------------------------------------------------
@@ -302,31 +328,32 @@ def _evaluate(given: Any, first: Any, m: Any, scratch: Any) -> Any:
 
 
 @inlined
-def _differentiate_row(given: Any, r: Any, i: Any, kept: Any, scratch: Any, out: Any) -> Any:
+def _differentiate_row(
+    given: Any, r: Any, i: Any, kept: Any, past: Any, scratch: Any, out: Any
+) -> Any:
     """The gradient of row ``r``, of which scratch has number ``i``; 0 where its cotangent is."""
     s, slopes = scratch.cotangent[i], shifted(scratch.slopes, 4 * i)
     e = shifted(scratch.e, i * padded(given.n) if is_short(given) else 0)
     if s == 0:
         _nothing(given.n, scratch.one - scratch.one, out)
     elif given.dense:
-        _dense_gradient(given, r, i, slopes, s, e, scratch, out)
+        _dense_gradient(given, r, i, slopes, s, e, past, scratch, out)
     else:
-        _index_gradient(given, r, slopes, s, e, kept, scratch, out)
+        _index_gradient(given, r, slopes, s, e, kept, past, scratch, out)
 
 
 @inlined
-def _differentiate(given: Any, first: Any, m: Any, kept: Any, scratch: Any, out: Any) -> Any:
+def _differentiate(
+    given: Any, first: Any, m: Any, kept: Any, past: Any, scratch: Any, out: Any
+) -> Any:
     """The gradients of some rows, whose exponentials were ``kept``."""
-    stride = padded(given.n)
-    if given.step == 1:
-        for i in range(m):
-            row = shifted(out, (first + i) * given.n)
-            _differentiate_row(given, first + i, i, kept, scratch, row)
-    else:
-        for i in range(m):
-            row = shifted(scratch.unit, i * stride)
-            _differentiate_row(given, first + i, i, kept, scratch, row)
-        _scatter(given, first, m, stride, scratch.unit, out)
+    apart, stride = given.step != 1, padded(given.n)
+    rows = pointer(place_of(scratch.unit), out[0])
+    for i in range(m):
+        row = shifted(rows, i * stride) if apart else shifted(out, (first + i) * given.n)
+        _differentiate_row(given, first + i, i, kept, past and not apart, scratch, row)
+    if apart:
+        _scatter(given, first, m, stride, rows, out)
 
 
 @entry
@@ -340,6 +367,7 @@ def rows(
     mean: Any,
     saved: Any,
     out: Any,
+    past: Any,
     start: Any,
     stop: Any,
 ) -> Any:
@@ -368,14 +396,16 @@ def rows(
     out : address
         The gradient, to be written, in the dtype of the logits: rows that follow one another, or,
         where the classes lie apart, in their places; 0 if not wanted.
+    past : bool
+        Whether it is too large for a cache, and is written past it.
     """
     given = given_of(one, call)
-    step, wrong = rows_at_once(given.n, stop - start), 0
+    step, wrong = rows_at_once(given, stop - start), 0
     keep = out != 0 and (is_short(given) or (losses != 0 and may_keep(given)))
     memory = allocate(given, step, keep)
-    scratch = scratch_of(memory, given, step, one)
+    scratch = scratch_of(memory, given, step, keep, one)
     if given.even and not given.dense:
-        fill(given.shares[0], min(padded(given.n), UNIT), scratch.spare)
+        fill(given.shares[0], min(padded(given.n), unit_of(given)), scratch.spare)
     needed = pointer(saved, upstream)
     for first in range(start, stop, step):
         m = min(step, stop - first)
@@ -391,9 +421,11 @@ def rows(
             _copy(shifted(needed, 4 * first), 4 * m, scratch.slopes)
             _copy(shifted(pointer(cotangent, upstream), first), m, scratch.cotangent)
         if out:
-            _differentiate(given, first, m, keep, scratch, pointer(out, one))
+            _differentiate(given, first, m, keep, past, scratch, pointer(out, one))
     if mean:
         every = shifted(pointer(losses, scratch.one), start)
         pointer(mean, scratch.one)[0] = cast(sum_of(every, stop - start) / divisor, scratch.one)
+    if past:
+        settle()
     # The memory lives until it is asked for its size.
     return wrong if memory.size else 0
