@@ -56,7 +56,8 @@ def test_every_width(harness: Harness, loss: str, dtype: str) -> None:
     value, grad = run(harness, loss, labels)
     assert_loss(loss, value, grad, labels)
     weak = getattr(xentropy, loss)(harness.array(X), labels)
-    np.testing.assert_array_equal(harness.numpy(weak), value)
+    # One call is short, and in NumPy rounds in another place.
+    np.testing.assert_array_max_ulp(harness.numpy(weak), value, 1)
 
 
 def test_labels_beyond_the_width_of_others(harness: Harness) -> None:

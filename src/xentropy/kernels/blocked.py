@@ -33,8 +33,11 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 BY_STRIDES = False
-BLOCK = 2**20
-"""Bytes of a block: in less, calls and the interpreter lock cost more than the cache saves."""
+BLOCK, MORE = 2**17, 2**19
+"""Numbers of a block: in less, calls and the interpreter lock cost more than the cache saves.
+
+More of float32, of which one array is held beside the logits; of others it is three, or wider.
+"""
 PART = 128
 """Numbers that are added up in their own precision."""
 DIRECT = 256
@@ -70,9 +73,7 @@ class _Sums(NamedTuple):
 
 def _at_once(given: _Given) -> tuple[int, int]:
     """The rows and columns of a block: some whole rows, or a piece of one; these about equal."""
-    # Of half precision half as many: widened, they would be a larger part of the logits.
-    size = given.x.itemsize if given.x.itemsize > 2 else 8
-    n, most = given.x.shape[1], BLOCK // size
+    n, most = given.x.shape[1], MORE if given.x.itemsize == 4 else BLOCK
     return max(most // n, 1), -(-n // -(-n // most))
 
 
@@ -189,42 +190,51 @@ def _dot(factors: list[Array]) -> Array:
     return np.asarray(np.einsum(",".join(["...i"] * len(factors)) + "->...", *factors))
 
 
-def _direct(v: Array, top: Array) -> Array:
+def _are_direct(v: Array, top: Array) -> Array:
     """The rows whose ``exp(v)``, and the sum of it, have all their digits.
 
-    In float64 its factor ``exp(-top)`` would be rounded as well: up to 4.6 ulp.
+    What vanishes beside a maximum of 0 or more, would also do so with the maximum taken off. In
+    float64 the factor ``exp(-top)`` would be rounded as well: up to 4.6 ulp.
     """
     if v.dtype == np.float64 or v.shape[1] < DIRECT:
         return np.zeros(v.shape[0], np.bool_)
-    low = v[np.arange(v.shape[0]), v.argmin(axis=1)]
-    return np.asarray((top <= LIMIT) & (low >= -LIMIT))
+    direct = (top >= 0) & (top <= LIMIT)
+    if not direct.all():
+        direct |= (top < 0) & (v.min(axis=1) >= -LIMIT)
+    return np.asarray(direct)
 
 
-def _exponentials(v: Array, top: Array, direct: Array, scratch: _Scratch) -> tuple[Array, Array]:
-    """``e`` and for each row ``f`` so that ``exp(v - top) = e f``."""
-    others = np.flatnonzero(~direct)
-    if others.size == direct.size:
-        spare = (scratch(i, v) for i in range(3))
-        return _exp_difference(v, top[:, None], *spare), np.ones(direct.size)
-    e, f = np.exp(v, out=scratch(0, v)), np.exp(-top.astype(np.float64))
-    if others.size:
-        x = v[others]
-        e[others] = _exp_difference(x, top[others, None], *np.empty((3, *x.shape), x.dtype))
-        f[others] = 1
-    return e, f
+def _exponentials(v: Array, top: Array, direct: Array, scratch: _Scratch) -> Array:
+    """``exp(v)`` of the rows that are direct, ``exp(v - top)`` of the others."""
+    if not direct.any():
+        return _exp_difference(v, top[:, None], *(scratch(i, v) for i in range(3)))
+    e: Array = np.exp(v, out=scratch(0, v))
+    if not direct.all():
+        x = v[~direct]
+        e[~direct] = _exp_difference(x, top[~direct, None], *np.empty((3, *x.shape), x.dtype))
+    return e
+
+
+def _factors(top: Array, direct: Array) -> Any:
+    """What is to be multiplied with the exponentials of rows: ``exp(-top)`` of those direct."""
+    return np.exp(np.where(direct, -top, 0.0))
 
 
 def _piece(given: _Given, rows: slice, cols: slice, scratch: _Scratch, sums: Array) -> None:
-    """Write the sums of a block as the rows of an array, in the order of `_Sums`."""
+    """Write the sums of a block as the rows of an array, in the order of `_Sums`.
+
+    One row more says which have still to be multiplied by `_factors`.
+    """
     v = _load(given, rows, cols, scratch)
     peak = np.arange(v.shape[0]), v.argmax(axis=1)  # the first NaN, if any
     sums[0] = top = v[peak]
     # A piece of nothing but -inf has no exponentials.
-    top = np.where(top == -np.inf, v.dtype.type(0), top)
+    top = np.maximum(top, np.finfo(v.dtype).min)
     poly = given.numbers.epsilon != 0
-    e, f = _exponentials(v, top, _direct(v, top) & (not poly), scratch)
+    sums[5] = direct = _are_direct(v, top) & (not poly)
+    e = _exponentials(v, top, direct, scratch)
     e[peak] = 0
-    sums[1] = _add(e) * f
+    sums[1] = _add(e)
     if given.labels.ndim == 1 and not given.weights.size:
         return
     w = _coefficients(given, rows, cols, scratch)
@@ -261,12 +271,13 @@ def _merge(parts: _Sums) -> _Sums:
 
 def _sums(given: _Given, group: slice, scale: Array, scratch: _Scratch) -> _Sums:
     pieces = _pieces(given)
-    found = np.zeros((5, group.stop - group.start, len(pieces)))
+    found = np.zeros((6, group.stop - group.start, len(pieces)))
     for rows, here in _blocks(given, group):
         if scale[here].any():
             for i, cols in enumerate(pieces):
                 _piece(given, rows, cols, scratch, found[:, here, i])
-    sums = _Sums(*found[:, :, 0]) if len(pieces) == 1 else _merge(_Sums(*found))
+    found[1] *= _factors(found[0], found[5] != 0)
+    sums = _Sums(*found[:5, :, 0]) if len(pieces) == 1 else _merge(_Sums(*found[:5]))
     # NaN where the row has no softmax.
     return sums._replace(rest=sums.rest + (sums.top - sums.top))
 
@@ -349,8 +360,8 @@ def _index_gradient(
     for cols in _pieces(given):
         v = _load(given, rows, cols, scratch)
         size = np.abs(a * np.exp(-top))
-        direct = _direct(v, top) & (size >= TINY) & (size <= 1.0 / TINY)
-        e, f = _exponentials(v, top.astype(real), direct, scratch)
+        direct = _are_direct(v, top) & (size >= TINY) & (size <= 1.0 / TINY)
+        e, f = _exponentials(v, top.astype(real), direct, scratch), _factors(top, direct)
         g = out[rows, cols] if out.dtype == real else scratch(1, v)
         np.multiply(e, (a * f).astype(real)[:, None], out=g)
         if given.weights.size:
