@@ -31,8 +31,8 @@ def growth(elements: int, gradient: bool, by: str) -> Case:
 
 def threads(gradient: bool) -> Case:
     # Of the size of a cache: the memory is not the limit.
-    two, one = (Run(shape=(1024, 1000), gradient=gradient, threads=n) for n in (2, 1))
-    name = f"two threads, {'value_and_grad' if gradient else 'forward'}, 1024 x 1000"
+    two, one = (Run(shape=(2048, 1000), gradient=gradient, threads=n) for n in (2, 1))
+    name = f"two threads, {'value_and_grad' if gradient else 'forward'}, 2048 x 1000"
     return Case(name, "numpy", (two, one), faster(1.6))
 
 
