@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 from xentropy._types import Arrays, Namespace, Options
 
-__all__ = ["Formula", "Role", "along", "jvp", "value", "vjp"]
+__all__ = ["Formula", "Role", "along", "jvp", "unbroadcast", "value", "vjp"]
 
 # elements: broadcasts against the prediction.
 # classes:  0-d or (C,).
@@ -184,12 +184,13 @@ def _lower_gradient(
         axis = options.get("axis", -1)
         others = tuple(i for i in range(-gradient.ndim, 0) if i != axis)
         gradient = xp.sum(gradient, axis=others, keepdims=False) if others else gradient
-    gradient = xp.astype(_unbroadcast(xp, gradient, array), array.dtype)
+    gradient = xp.astype(unbroadcast(xp, gradient, array), array.dtype)
     # A sum has the same slope by each of its terms.
     return gradient if gradient.ndim == array.ndim else xp.broadcast_like(gradient, array)
 
 
-def _unbroadcast(xp: Namespace, gradient: Any, array: Any) -> Any:
+def unbroadcast(xp: Namespace, gradient: Any, array: Any) -> Any:
+    """Sum a gradient to the shape of what was broadcast."""
     extra = gradient.ndim - array.ndim
     axes = tuple(
         i

@@ -162,9 +162,18 @@ def _quotient(
 
 
 def _mean(
-    xp: Namespace, *, losses: Any, weights: Any, denominator: Any, dtype: str, result: str
+    xp: Namespace,
+    *,
+    losses: Any,
+    weights: Any,
+    denominator: Any,
+    dtype: str,
+    result: str,
+    of_none: str = "0",
 ) -> Any:
-    quotient, _, _ = _quotient(xp, losses, weights, denominator, dtype, result)
+    quotient, _, empty = _quotient(xp, losses, weights, denominator, dtype, result)
+    if of_none != "0":
+        quotient = xp.where(empty, float(of_none), quotient)
     return xp.astype(quotient, getattr(xp, result))
 
 
@@ -177,6 +186,7 @@ def _mean_partials(
     denominator: Any,
     dtype: str,
     result: str,
+    of_none: str = "0",
 ) -> dict[str, Any]:
     n = xp.size(losses, None)
     if wrt == ("losses",) and weights is None and denominator is None and isinstance(n, int):

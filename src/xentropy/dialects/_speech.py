@@ -1,0 +1,62 @@
+"""What the core says of a call, in the words of a dialect: names of arguments, kinds of errors."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
+
+from xentropy.errors import XentropyError
+
+__all__ = ["spoken"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+Kinds = Mapping[type[XentropyError], type[Exception]]
+
+
+def spoken(kinds: Kinds, /, **names: str) -> Callable[[F], F]:
+    """Let the errors of a function be those that callers of the original catch.
+
+    Parameters
+    ----------
+    kinds : mapping
+        Which builtin error an error of the library is to be as well.
+    **names : str
+        What the original calls the arguments of the core.
+    """
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return function(*args, **kwargs)
+            except XentropyError as error:
+                said = _renamed(str(error), f"{function.__module__}.{function.__qualname__}", names)
+                raise _kind(type(error), _wanted(kinds, error))(said) from None
+
+        return cast(F, call)
+
+    return decorate
+
+
+def _renamed(text: str, function: str, names: Mapping[str, str]) -> str:
+    text = re.sub(r"^xentropy[\w.]*:", f"{function}:", text)
+
+    def name(found: re.Match[str]) -> str:
+        return found[1] + names.get(found[2], found[2]) + found[3]
+
+    text = re.sub(r"(`)(\w+)(`)", name, text)
+    return re.sub(r"(^  )(\w+)(:)", name, text, flags=re.MULTILINE)
+
+
+def _wanted(kinds: Kinds, error: XentropyError) -> type[Exception] | None:
+    return next((kind for ours, kind in kinds.items() if isinstance(error, ours)), None)
+
+
+@functools.cache
+def _kind(ours: type[XentropyError], theirs: type[Exception] | None) -> type[XentropyError]:
+    """An error of the library that is one of theirs as well."""
+    if theirs is None or issubclass(ours, theirs):
+        return ours
+    return type(ours.__name__, (ours, theirs), {"__module__": ours.__module__})

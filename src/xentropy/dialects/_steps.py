@@ -1,0 +1,87 @@
+"""Steps between a call of a dialect and one of the core, which a gradient passes everywhere.
+
+Where arrays have no derivatives of their own, the tape of `xentropy.value_and_grad` must see each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from xentropy._tape import record
+from xentropy.dispatch import backend_of
+from xentropy.formulas import reduction, steps
+from xentropy.formulas.formula import unbroadcast
+from xentropy.reduction import Mean
+
+__all__ = ["broadcast", "cast", "mean", "multiply", "quotient", "reshape", "row_sum", "total"]
+
+
+def _linear(x: Any, output: Any, pull: Callable[[Any], Any]) -> Any:
+    """A linear step: ``pull`` is its transpose."""
+    record(backend_of(x).xp, steps.linear, (x,), {}, output, lambda wanted, c: (pull(c),))
+    return output
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """``x`` in a dtype of its framework, as of another array."""
+    xp = backend_of(x).xp
+    if x.dtype == dtype:
+        return x
+    return _linear(x, xp.astype(x, dtype), lambda c: xp.astype(c, x.dtype))
+
+
+def reshape(x: Any, shape: tuple[int, ...]) -> Any:
+    """``x`` in another shape."""
+    xp = backend_of(x).xp
+    return _linear(x, xp.reshape(x, shape), lambda c: xp.reshape(c, tuple(x.shape)))
+
+
+def broadcast(x: Any, like: Any) -> Any:
+    """``x`` in the shape of another array, to which it broadcasts."""
+    xp = backend_of(x).xp
+    if tuple(x.shape) == tuple(like.shape):
+        return x
+    return _linear(x, xp.broadcast_like(x, like), lambda c: unbroadcast(xp, c, x))
+
+
+def row_sum(x: Any, axis: int, scale: float = 1.0) -> Any:
+    """The sums along an axis, times a number."""
+    xp = backend_of(x).xp
+    total = xp.sum(x, axis=axis, keepdims=False)
+
+    def pull(c: Any) -> Any:
+        return xp.broadcast_like(xp.expand_dims(c if scale == 1.0 else c * scale, axis=axis), x)
+
+    return _linear(x, total if scale == 1.0 else total * scale, pull)
+
+
+def multiply(x: Any, factor: Any) -> Any:
+    """``x * factor``, broadcast both ways; in the dtype of ``x``."""
+    backend = backend_of(x)
+    return backend.apply(steps.product, (x, factor), {"dtype": backend.dtype_name(x)})
+
+
+def total(losses: Any) -> Any:
+    """The sum of all losses, in their dtype."""
+    backend = backend_of(losses)
+    options = {"dtype": backend.accumulator(losses), "result": backend.dtype_name(losses)}
+    return backend.apply(reduction.total, (losses,), options)
+
+
+def quotient(part: Mean, of_none: float = 0.0) -> Any:
+    """The value of a `Mean`, float64 where the device has it; ``of_none`` is what 0 / 0 is."""
+    return mean(part.total, None, part.weight, of_none)
+
+
+def mean(losses: Any, weights: Any = None, denominator: Any = None, of_none: float = 0.0) -> Any:
+    """The sum of all losses divided by that of the weights, by a number, or by their count.
+
+    ``of_none`` is what 0 / 0 is; its gradient is 0.
+    """
+    backend = backend_of(losses)
+    options = {"dtype": backend.accumulator(losses), "result": backend.dtype_name(losses)}
+    if of_none != 0.0 or math.isnan(of_none):
+        options["of_none"] = str(of_none)
+    return backend.apply(reduction.mean, (losses, weights, denominator), options)

@@ -1,0 +1,5 @@
+"""The losses of sklearn."""
+
+from __future__ import annotations
+
+__all__: list[str] = []

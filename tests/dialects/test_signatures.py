@@ -1,0 +1,53 @@
+"""Names, order, kinds and defaults of parameters are the original's."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import Any
+
+import pytest
+
+from tests.dialects import case as cases
+from tests.dialects.case import LIVE
+from xentropy import dialects
+from xentropy.testing import Harness
+
+FILE = cases.RECORDED / "signatures.json"
+RECORD: dict[str, dict[str, Any]] = json.loads(FILE.read_text(encoding="utf-8"))
+NAMES = [(d, name) for d in dialects.DIALECTS for name in RECORD.get(d, {})]
+
+
+def described(function: Any) -> list[list[str]]:
+    """Each parameter as its name, its kind and its default."""
+    return [
+        [p.name, p.kind.name, "" if p.default is p.empty else repr(p.default)]
+        for p in inspect.signature(function).parameters.values()
+    ]
+
+
+def record(dialect: str) -> None:
+    """Write down the live signatures of one dialect."""
+    known = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    originals = cases.module(dialect).ORIGINALS
+    known[dialect] = {name: described(function) for name, function in originals().items()}
+    FILE.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(("dialect", "name"), NAMES)
+def test_it_is_that_on_record(dialect: str, name: str) -> None:
+    ours = getattr(getattr(dialects, dialect), name)
+    assert described(ours) == RECORD[dialect][name]
+
+
+@pytest.mark.parametrize("dialect", dialects.DIALECTS)
+def test_nothing_else_is_public(dialect: str) -> None:
+    assert set(getattr(dialects, dialect).__all__) == set(RECORD[dialect])
+
+
+@pytest.mark.parametrize("dialect", dialects.DIALECTS)
+def test_the_record_is_the_live_one(harness: Harness, dialect: str) -> None:
+    if LIVE[dialect] != harness.name:
+        pytest.skip(f"{dialect} runs where {LIVE[dialect]} does")
+    originals = cases.module(dialect).ORIGINALS()
+    assert {name: described(f) for name, f in originals.items()} == RECORD[dialect]
