@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 from collections.abc import Callable, Mapping
@@ -101,7 +102,7 @@ def record(dialect: str) -> None:
     cases = module(dialect)
     found = {}
     for case in cases.CASES:
-        out = outcome(lambda case=case: cases.original(case))
+        out = outcome(functools.partial(cases.original, case))
         assert str(case) not in found, case
         found[str(case)] = {
             "value": _encoded(out.value),

@@ -52,7 +52,7 @@ def assert_agrees(got: Any, original: Any, truth: Any) -> None:
     assert (wide[infinite] == theirs[infinite]).all(), f"infinity elsewhere\n{wide}\n{theirs}"
     finite = np.isfinite(theirs) & np.isfinite(truth)
     kind: Any = ml_dtypes.bfloat16 if got.dtype.name == "bfloat16" else got.dtype
-    info = ml_dtypes.finfo(kind)
+    info: Any = ml_dtypes.finfo(kind)  # type: ignore[no-untyped-call]
     ulp = np.maximum(np.abs(truth), np.longdouble(info.tiny)) * np.longdouble(info.eps)
     most = 2 * np.abs(theirs - truth) + 4 * ulp
     off = np.abs(wide - truth)

@@ -33,7 +33,8 @@ def spoken(kinds: Kinds, /, **names: str) -> Callable[[F], F]:
                 return function(*args, **kwargs)
             except XentropyError as error:
                 said = _renamed(str(error), f"{function.__module__}.{function.__qualname__}", names)
-                raise _kind(type(error), _wanted(kinds, error))(said) from None
+                kind = _both(type(error), _theirs(kinds, error))
+                raise kind(said) from None
 
         return cast(F, call)
 
@@ -50,13 +51,13 @@ def _renamed(text: str, function: str, names: Mapping[str, str]) -> str:
     return re.sub(r"(^  )(\w+)(:)", name, text, flags=re.MULTILINE)
 
 
-def _wanted(kinds: Kinds, error: XentropyError) -> type[Exception] | None:
-    return next((kind for ours, kind in kinds.items() if isinstance(error, ours)), None)
+def _theirs(kinds: Kinds, error: XentropyError) -> type[Exception]:
+    return next((kind for ours, kind in kinds.items() if isinstance(error, ours)), Exception)
 
 
 @functools.cache
-def _kind(ours: type[XentropyError], theirs: type[Exception] | None) -> type[XentropyError]:
+def _both(ours: type[XentropyError], theirs: type[Exception]) -> type[XentropyError]:
     """An error of the library that is one of theirs as well."""
-    if theirs is None or issubclass(ours, theirs):
+    if issubclass(ours, theirs):
         return ours
     return type(ours.__name__, (ours, theirs), {"__module__": ours.__module__})

@@ -21,7 +21,7 @@ _spoken = functools.partial(
 )
 
 
-def _reduction(size_average: Any, reduce: Any, reduction: Any) -> str:
+def _reduction(size_average: Any, reduce: Any, reduction: Any) -> Any:
     """What the deprecated arguments mean, which come first."""
     if size_average is not None or reduce is not None:
         warnings.warn("size_average and reduce are deprecated: use reduction.", stacklevel=4)
@@ -31,7 +31,7 @@ def _reduction(size_average: Any, reduce: Any, reduction: Any) -> str:
     if reduction not in ("none", "mean", "sum"):
         msg = f"`reduction` must be 'none', 'mean' or 'sum', not {reduction!r}."
         raise OptionError(msg)
-    return str(reduction)
+    return reduction
 
 
 @_spoken(logits="input", labels="target", class_weight="weight")
