@@ -33,7 +33,7 @@ def spoken(kinds: Kinds, /, **names: str) -> Callable[[F], F]:
                 return function(*args, **kwargs)
             except XentropyError as error:
                 said = _renamed(str(error), f"{function.__module__}.{function.__qualname__}", names)
-                kind = _both(type(error), _theirs(kinds, error))
+                kind = _both(type(error), _theirs(kinds, error))  # type: ignore[arg-type]
                 raise kind(said) from None
 
         return cast(F, call)
