@@ -12,7 +12,7 @@ import pytest
 
 import xentropy
 from tests.asserts import assert_within
-from tests.cases import Array, rng
+from tests.cases import Array, narrow, need_dtype, rng
 from xentropy.kernels import calls, early, threads
 from xentropy.parity import compare
 from xentropy.testing import Harness
@@ -70,14 +70,23 @@ def both(harness: Harness, x: Array, labels: Array, **options: Any) -> tuple[Arr
 
 def logits(name: str, rows: int, n: int, dtype: str) -> tuple[Array, Array]:
     r = rng(f"{name} {n}")
-    x = (4 * r.normal(size=(rows, n))).astype(dtype)
+    x = narrow(4 * r.normal(size=(rows, n)), dtype)
     return x, r.integers(0, n, rows)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("n", LENGTHS)
+HALVES = [1, 17, 1025, 4097, 131072, 1_000_003]
+
+
+@pytest.mark.parametrize(
+    ("n", "dtype"),
+    [
+        *((n, dtype) for n in LENGTHS for dtype in ("float32", "float64")),
+        *((n, dtype) for n in HALVES for dtype in ("float16", "bfloat16")),
+    ],
+)
 def test_rows_of_any_length(harness: Harness, n: int, dtype: str) -> None:
     """Around the lengths of a vector, a block and a unit; the maximum at either end and tied."""
+    need_dtype(harness, dtype)
     x, labels = logits("lengths", 6, n, dtype)
     x[1, -1] = x[2, 0] = 30
     x[3, 0] = x[3, -1] = 30

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from xentropy.bench.case import Ask, Case, Run
 
 from .shapes import DENSE, ELEMENTS, LARGE, LITTLE, beside_native, faster, within
@@ -30,9 +32,10 @@ def growth(elements: int, gradient: bool, by: str) -> Case:
 
 
 def threads(gradient: bool) -> Case:
-    # Of the size of a cache: the memory is not the limit.
-    two, one = (Run(shape=(2048, 1000), gradient=gradient, threads=n) for n in (2, 1))
-    name = f"two threads, {'value_and_grad' if gradient else 'forward'}, 2048 x 1000"
+    # Float64 of the size of a cache: the memory is not the limit.
+    shared = Run(shape=(2048, 1000), dtype="float64", gradient=gradient)
+    two, one = (replace(shared, threads=n) for n in (2, 1))
+    name = f"two threads, {'value_and_grad' if gradient else 'forward'}, float64 2048 x 1000"
     return Case(name, "numpy", (two, one), faster(1.6))
 
 
