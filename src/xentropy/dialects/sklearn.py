@@ -2,7 +2,8 @@
 
 They return a Python float. Where a derivative may be asked for (`xentropy.value_and_grad`,
 predictions that require a gradient, a ``tf.GradientTape``), and where values are not known yet
-(under a compiler or a transform), it is a 0-d array. The derivative is that of the documented formula.
+(under a compiler or a transform), it is a 0-d array. The derivative is that of the formula that
+scikit-learn documents.
 
 Values are checked as scikit-learn checks them, where they can be read for free: not those of
 traced arrays, nor on accelerators.
@@ -184,10 +185,12 @@ class _Regression:
         self, name: str, y_true: Any, y_pred: Any, sample_weight: Any, multioutput: Any
     ) -> None:
         given = {"y_pred": y_pred, "y_true": y_true, "sample_weight": sample_weight}
-        self.raw = isinstance(multioutput, str) and multioutput == "raw_values"
-        named = self.raw or (isinstance(multioutput, str) and multioutput == "uniform_average")
+        named = multioutput is None or isinstance(multioutput, str)
         if not named:
             given["multioutput"] = multioutput
+        elif multioutput not in ("raw_values", "uniform_average"):
+            rule = "`multioutput` must be 'raw_values', 'uniform_average' or a list of weights."
+            raise OptionError(message(name, rule, {"multioutput": multioutput}))
         call = self.call = checks.checked(name, given)
         x, t = (checks.real(call, key) for key in ("y_pred", "y_true"))
         checks.same_length(call, "y_true", t, x.shape[0])
@@ -203,6 +206,7 @@ class _Regression:
         self.t = call.backend.xp.reshape(t, (-1, 1)) if t.ndim == 1 else t
         w = checks.weights(call, x.shape[0], divides=True)
         self.weights = None if w is None else steps.reshape(w, (-1, 1))
+        self.raw = named and multioutput == "raw_values"
         self.shares = None if named else checks.shares(call, "multioutput", outputs[0])
 
     def check_above(self, least: float) -> None:

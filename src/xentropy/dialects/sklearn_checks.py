@@ -152,7 +152,7 @@ def weights(call: Call, n: Any, *, divides: bool) -> Any:
         call.fail(InputError, "`sample_weight` must not be 0 everywhere.", "sample_weight")
     if divides:
         _check_divisor(call, "sample_weight", host)
-    return w if call.kind(w) == "float" else call.cast(w)
+    return _wide(call, w)
 
 
 def shares(call: Call, name: str, n: Any) -> Any:
@@ -162,7 +162,12 @@ def shares(call: Call, name: str, n: Any) -> Any:
         rule = f"`{name}` must have one entry for each of several outputs."
         call.fail(ShapeError, rule, call.first, name)
     _check_divisor(call, name, finite(call, name, u))
-    return u if call.kind(u) == "float" else call.cast(u)
+    return _wide(call, u)
+
+
+def _wide(call: Call, w: Any) -> Any:
+    wide = call.backend.dtype_name(w) in ("float32", "float64")
+    return w if wide else steps.cast(w, getattr(call.backend.xp, call.dtype))
 
 
 def _check_divisor(call: Call, name: str, host: Host | None) -> None:
