@@ -176,6 +176,8 @@ def classification() -> Iterator[Case]:
             "pos_label 0": (y, p, {"pos_label": 0}),
             "one class": ([1] * N, p, {}),
             "one other class": ([3] * N, p, {}),
+            "labels without use": (y, p, {"labels": [5, 6, 7]}),
+            "column for columns": (y, pair, {"pos_label": 0}),
             "unhalved": (y, p, {"scale_by_half": False}),
             "unhalved columns": (y, pair, {"scale_by_half": False}),
             "halved": (y, p, {"scale_by_half": True}),
@@ -217,6 +219,10 @@ def bad_classification() -> Iterator[Case]:
         "fractions": ([0.5, 1.0, 1.0, 1.0], p, {}),
         "nan label": ([0.0, nan, 1.0, 1.0], p, {}),
         "words and numbers": (["a", "b", 3, 4], p, {}),
+        "numbers not words": (y, pair, {"labels": ["0", "1"]}),
+        "words not numbers": (["0", "1", "1", "1"], pair, {"labels": [0, 1]}),
+        "bytes": ([b"a", b"b", b"b", b"b"], p, {}),
+        "objects": (np.asarray(y, object), p, {}),
         "legacy": ([[0, 1, 2, 3]], p, {}),
         "indicator and labels": (np.eye(2, dtype=int)[y], pair, {"labels": [0, 1]}),
         "indicator of another width": (np.eye(2, dtype=int)[y], three, {}),
@@ -287,6 +293,8 @@ def truth(case: Case) -> tuple[Any, tuple[Any, ...]]:
     if case.function in REGRESSION:
         value, gradient = regression_truth(case.function, wide(case.args[0]), x, w, options)
     else:
+        if case.function == "brier_score_loss" and x.ndim == 1:
+            options.pop("labels", None)  # of no use
         t = rows(case.args[0], x, options)
         if x.ndim == 1:
             x = x[:, None]

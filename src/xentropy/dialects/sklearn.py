@@ -43,7 +43,6 @@ __all__ = [
 _spoken = spoken(
     {DTypeError: ValueError},
     probs="y_proba",
-    labels="y_true",
     predictions="y_pred",
     targets="y_true",
 )

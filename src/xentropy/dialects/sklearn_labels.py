@@ -19,6 +19,10 @@ __all__ = ["is_indicator", "one_hot", "positive"]
 Host = np.ndarray[Any, Any]
 
 
+class _BytesError(LabelError, TypeError):
+    """Labels that are bytes, which scikit-learn refuses as a type."""
+
+
 def one_hot(call: Call, labels: Any, columns: int) -> Any:
     """A row of 0 and 1 for each example; the columns are the classes in sorted order.
 
@@ -32,28 +36,23 @@ def one_hot(call: Call, labels: Any, columns: int) -> Any:
         return _indicated(call, host, classes, columns)
     if host is not None:
         host = _column(call, host)
-        if classes is None:
-            classes = np.unique(host)
-        unknown = host[~np.isin(host, classes)]
-        if unknown.size:
-            rule = f"`y_true` must hold none but `labels`; it holds {unknown[0]}."
-            call.fail(LabelError, rule, "y_true")
+        classes = _listed(call, host, classes)
     elif classes is None:
         _refuse_traced(call, "labels")
     assert classes is not None
-    if classes.shape[0] < 2:
-        rule = f"there must be two labels at least, not {classes.tolist()}."
+    if len(classes) < 2:
+        rule = f"there must be two labels at least, not {classes}."
         call.fail(LabelError, rule, "y_true", hint="`labels` lists those that may occur.")
-    if classes.shape[0] != columns:
-        rule = f"`y_proba` must have a column for each of the {classes.shape[0]} labels."
+    if len(classes) != columns:
+        rule = f"`y_proba` must have a column for each of the {len(classes)} labels."
         hint = "`labels` lists those that may occur." if labels is None else ""
         call.fail(ShapeError, rule, "y_proba", "y_true", hint=hint)
     if host is not None:
-        index = np.searchsorted(classes, host)
+        index = np.searchsorted(np.asarray(classes), host)
         return call.adopt((index[:, None] == np.arange(columns)).astype(call.dtype))
     xp = call.backend.xp
     y = xp.reshape(y, (-1, 1))
-    hits = call.cast(y == xp.astype(call.adopt(classes), y.dtype))
+    hits = call.cast(y == xp.astype(call.adopt(np.asarray([classes])), y.dtype))
     return xp.where(xp.sum(hits, axis=-1, keepdims=True) > 0, hits, float("nan"))
 
 
@@ -90,7 +89,7 @@ def is_indicator(y: Any) -> bool:
     return bool(y.ndim == 2 and y.shape[1] != 1)
 
 
-def _indicated(call: Call, host: Host | None, classes: Host | None, columns: int) -> Any:
+def _indicated(call: Call, host: Host | None, classes: list[Any] | None, columns: int) -> Any:
     y = call.array("y_true")
     if classes is not None:
         rule = "`labels` goes with labels, not with an indicator matrix."
@@ -103,12 +102,26 @@ def _indicated(call: Call, host: Host | None, classes: Host | None, columns: int
     return call.cast(y)
 
 
+def _listed(call: Call, host: Host, classes: list[Any] | None) -> list[Any]:
+    """All labels that may occur, of which the examples have no other."""
+    found: list[Any] = np.unique(host).tolist()
+    if classes is None:
+        return found
+    unknown = [k for k in found if k not in classes]
+    if unknown:
+        rule = f"`y_true` must hold none but `labels`; it holds {unknown[0]!r}."
+        call.fail(LabelError, rule, "y_true")
+    return classes
+
+
 def _column(call: Call, host: Host) -> Host:
     """Labels with one axis; numbers that are whole, or strings."""
     if host.dtype.kind == "O" and all(isinstance(k, str) for k in host.flat):
         host = host.astype(np.str_)
     given = call.given["y_true"]
     mixed = isinstance(given, (list, tuple)) and len({isinstance(k, str) for k in given}) > 1
+    if host.dtype.kind == "S":
+        call.fail(_BytesError, "`y_true` must not hold bytes.", "y_true", hint="decode them.")
     if host.dtype.kind not in "biufU" or mixed:
         call.fail(LabelError, "`y_true` must hold strings or whole numbers.", "y_true")
     if host.ndim not in (1, 2) or (host.ndim == 2 and host.shape[1] != 1):
@@ -118,24 +131,27 @@ def _column(call: Call, host: Host) -> Host:
     return host.reshape(-1)
 
 
-def _declared(call: Call, labels: Any) -> Host:
-    """The labels that may occur, sorted."""
-    host = checks.values(labels, sync=True)
-    shown = {"labels": labels}
-    if host is None or host.ndim != 1 or host.dtype.kind not in "biufUO" or not host.size:
-        rule = "`labels` must be a list of labels whose values are known."
-        raise OptionError(message(call.name, rule, shown))
-    if host.dtype.kind == "O":
-        host = host.astype(np.str_)
-    if host.dtype.kind == "f" and not (host == np.floor(host)).all():
-        raise OptionError(message(call.name, "`labels` must be whole numbers.", shown))
-    classes: Host = np.unique(host)
-    if classes.shape != host.shape:
-        raise OptionError(message(call.name, "`labels` must be distinct.", shown))
-    if not (classes == host).all():
-        text = f"the columns of y_proba belong to the labels in sorted order: {classes.tolist()}."
+def _declared(call: Call, labels: Any) -> list[Any]:
+    """The labels that may occur, sorted; without NumPy where they are a list, for compilers."""
+    found = labels
+    if not isinstance(labels, (list, tuple)):
+        host = checks.values(labels, sync=True)
+        found = None if host is None else host.tolist()
+    whole = isinstance(found, (list, tuple)) and all(map(_is_label, found))
+    if not whole or len({isinstance(k, str) for k in found}) != 1:
+        rule = "`labels` must be a list of strings or of whole numbers whose values are known."
+        raise OptionError(message(call.name, rule, {"labels": labels}))
+    classes = sorted(found)
+    if len(set(classes)) != len(classes):
+        raise OptionError(message(call.name, "`labels` must be distinct.", {"labels": labels}))
+    if classes != list(found):
+        text = f"the columns of y_proba belong to the labels in sorted order: {classes}."
         warnings.warn(text, UserWarning, stacklevel=5)
     return classes
+
+
+def _is_label(k: Any) -> bool:
+    return isinstance(k, str) or (isinstance(k, numbers.Real) and k == int(k))
 
 
 def _refuse_traced(call: Call, option: str) -> None:
