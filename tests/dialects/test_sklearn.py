@@ -117,13 +117,14 @@ def test_the_former_name(harness: Harness) -> None:
 
 
 def test_warnings_point_at_the_caller() -> None:
-    for call in (
-        lambda: metrics.log_loss(Y, y_pred=P),
-        lambda: metrics.log_loss([0, 1], ROWS / 2, labels=[0, 1, 2]),
-        lambda: metrics.log_loss([0, 1], ROWS, labels=[1, 0, 2]),
-    ):
+    calls: list[tuple[Any, dict[str, Any]]] = [
+        (Y, {"y_pred": P}),
+        ([0, 1], {"y_proba": ROWS / 2, "labels": [0, 1, 2]}),
+        ([0, 1], {"y_proba": ROWS, "labels": [1, 0, 2]}),
+    ]
+    for y, options in calls:
         with pytest.warns(Warning) as found:  # noqa: PT030
-            call()
+            metrics.log_loss(y, **options)
         assert found[0].filename == __file__
 
 
@@ -145,3 +146,18 @@ def test_labels_that_are_traced_are_not_guessed(harness: Harness, mode: str) -> 
         run = harness.modes[mode](lambda y, name=name: getattr(metrics, name)(y, p))
         with pytest.raises(Exception, match=f"`{option}` must be given|Dynamo"):
             run(harness.array(Y))
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_on_an_accelerator_nothing_is_read_but_the_result(harness: Harness, name: str) -> None:
+    context = harness.accelerator()
+    if context is None:
+        pytest.skip("no arrays of it are waited for")
+    y, p, options = CALLS[name]
+    function = getattr(metrics, name)
+    arrays = harness.array(y), harness.array(p)
+    value = function(*arrays, **options)
+    with context:
+        assert function(*arrays, **options) == value
+        assert function(*arrays) == pytest.approx(function(y, p), rel=1e-6)
+        function(arrays[0], harness.array(p + np.float32(1.0)), **options)

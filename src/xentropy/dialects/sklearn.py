@@ -171,7 +171,7 @@ def mean_pinball_loss(
 ) -> Any:
     """``sklearn.metrics.mean_pinball_loss`` of 1.9; its gradient is 0 where there is no error."""
     call = _Regression("mean_pinball_loss", y_true, y_pred, sample_weight, multioutput)
-    if not isinstance(alpha, numbers.Real) or not 0 <= alpha <= 1:
+    if not isinstance(alpha, numbers.Real) or not 0 <= float(alpha) <= 1:
         rule = "`alpha` must be a number in [0, 1]."
         raise OptionError(message("mean_pinball_loss", rule, {"alpha": alpha}))
     return call.answer(call.losses(pinball, alpha=float(alpha)))

@@ -151,7 +151,7 @@ def _declared(call: Call, labels: Any) -> list[Any]:
 
 
 def _is_label(k: Any) -> bool:
-    return isinstance(k, str) or (isinstance(k, numbers.Real) and k == int(k))
+    return isinstance(k, str) or (isinstance(k, numbers.Real) and float(k).is_integer())
 
 
 def _refuse_traced(call: Call, option: str) -> None:
