@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._tape import record
+from ._tape import active, record
 from ._types import Arrays, Namespace, Options
 from .errors import DTypeError, MixedBackendError, OptionError
 from .formulas.formula import Formula, value
@@ -115,6 +115,13 @@ class Backend(ABC):
     def eager(self) -> bool:
         """Whether this call runs now; False where a compiler reads it."""
         return True
+
+    def followed(self, x: Any) -> bool:
+        """Whether a derivative of the result ``x`` may be asked for, as far as is known now.
+
+        Then it must stay an array. Traced arrays do so anyway: they have no values.
+        """
+        return active() is not None
 
     def index_dtype(self, x: Any) -> str:
         """The widest signed integer dtype where ``x`` lies; index labels are compared in it."""

@@ -182,6 +182,10 @@ class _TensorFlow(AutodiffBackend):
         except (BufferError, RuntimeError):  # bfloat16
             return np.asarray(x.numpy())
 
+    def followed(self, x: Any) -> bool:
+        # Tensors know nothing of the tapes that watch them.
+        return kernels.is_recorded()
+
     # Nothing here depends on the values of tensors: AutoGraph would find nothing to convert.
     @tf.autograph.experimental.do_not_convert
     def apply(

@@ -319,6 +319,9 @@ class _Torch(AutodiffBackend):
     def eager(self) -> bool:
         return not torch.compiler.is_compiling()
 
+    def followed(self, x: Any) -> bool:
+        return bool(x.requires_grad or kernels.transforming() or forward_ad._current_level >= 0)
+
     def accumulator(self, x: Any) -> str:
         return "float32" if x.device.type == "mps" else "float64"
 
