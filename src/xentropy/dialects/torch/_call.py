@@ -11,16 +11,20 @@ import numpy as np
 from xentropy.dialects import _steps as steps
 from xentropy.dialects._speech import spoken
 from xentropy.dispatch import is_weak
-from xentropy.errors import DTypeError, LabelError, OptionError, ShapeError
+from xentropy.errors import DTypeError, InputError, OptionError, ShapeError
 from xentropy.validation import Call
 
 __all__ = [
     "NAN",
     "arguments",
     "broadcast",
+    "common",
+    "floating",
+    "is_given",
     "legacy",
     "of_torch",
     "promoted",
+    "ranked",
     "reduced",
     "reduction_of",
     "same_size",
@@ -33,7 +37,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # torch says most with a RuntimeError, of which a NotImplementedError is one.
 _KINDS: dict[Any, type[Exception]] = {
-    LabelError: IndexError,
+    InputError: RuntimeError,
     DTypeError: NotImplementedError,
     ShapeError: RuntimeError,
     OptionError: RuntimeError,
@@ -120,8 +124,9 @@ def broadcast(call: Call, x: Any, t: Any, *, warn: bool = False) -> tuple[Any, A
     if warn:
         text = f"the target size {shapes[1]} is not the input size {shapes[0]}: both are broadcast."
         warnings.warn(text, stacklevel=5)
-    common(call, "input", "target")
+    rank = len(common(call, "input", "target"))
     xp = call.backend.xp
+    x, t = ranked(x, rank), ranked(t, rank)
     like = xp.zeros_like(x) + xp.astype(xp.zeros_like(t), x.dtype)
     return steps.broadcast(x, like), steps.broadcast(t, like)
 
@@ -133,6 +138,12 @@ def common(call: Call, *names: str) -> tuple[Any, ...]:
     except ValueError:
         rule = f"{' and '.join(f'`{name}`' for name in names)} must broadcast."
         call.fail(ShapeError, rule, *names)
+
+
+def ranked(x: Any, rank: int) -> Any:
+    """``x`` with axes of length 1 before its own; JAX may be told to refuse to add them."""
+    missing = rank - x.ndim
+    return steps.reshape(x, (1,) * missing + tuple(x.shape)) if x.ndim and missing else x
 
 
 def values(call: Call, array: Any) -> np.ndarray[Any, Any] | None:

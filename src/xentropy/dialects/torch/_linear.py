@@ -22,7 +22,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     record(xp, steps.product, (x, weight), {}, product, pull)
     if bias is None:
         return product
-    result = product + bias
+    result = product + xp.reshape(bias, (1, -1))
 
     def pull_sum(wanted: tuple[bool, ...], c: Any) -> tuple[Any, ...]:
         return c, xp.sum(c, axis=0, keepdims=False)
@@ -37,7 +37,8 @@ def _transposed(x: Any) -> Any:
     xp = backend.xp
     rows, columns = x.shape
     flat = xp.reshape(x, (-1,))
-    like = xp.astype(xp.zeros_like(flat[:1]), getattr(xp, backend.index_dtype(x)))
+    zero = xp.zeros_like(xp.sum(flat, axis=0, keepdims=False))
+    like = xp.astype(zero, getattr(xp, backend.index_dtype(x)))
     down = xp.reshape(xp.class_range(like, columns), (-1, 1))
     along = xp.reshape(xp.class_range(like, rows), (1, -1))
     return xp.gather(flat, along * columns + down)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import xentropy
 from xentropy.dialects import _steps as steps
-from xentropy.errors import DTypeError, InputError, LabelError, OptionError, ShapeError
+from xentropy.errors import DTypeError, InputError, OptionError, ShapeError
 from xentropy.formulas import sigmoid
 from xentropy.formulas.log_floor import log_floor
 from xentropy.validation import Call, elementwise
@@ -19,6 +20,7 @@ from ._call import (
     is_given,
     of_torch,
     promoted,
+    ranked,
     reduced,
     reduction_of,
     same_size,
@@ -32,6 +34,9 @@ __all__ = [
     "sigmoid_focal_loss",
     "soft_margin_loss",
 ]
+
+# The kernels know weights of classes only.
+_BY_ELEMENT = dataclasses.replace(sigmoid.cross_entropy, name="sigmoid_by_element")
 
 
 @of_torch()
@@ -55,14 +60,14 @@ def binary_cross_entropy(
     if is_given(call, "target") and t.dtype != x.dtype:
         call.fail(DTypeError, "`target` must have the dtype of `input`.", "input", "target")
     _fits(call, "weight")
-    for name, array, error in (("input", x, InputError), ("target", t, LabelError)):
+    for name, array in (("input", x), ("target", t)):
         host = values(call, array)
         if host is not None and not ((host >= 0) & (host <= 1)).all():
-            call.fail(error, f"`{name}` must lie in [0, 1].", name)
+            call.fail(InputError, f"`{name}` must lie in [0, 1].", name)
     call = Call("binary_cross_entropy", input=x, target=t)
     elementwise(call, "target", "binary")
     losses = call.apply(log_floor)
-    return reduced(losses if w is None else steps.multiply(losses, w), how, x.dtype)
+    return reduced(_weighted(losses, w), how, x.dtype)
 
 
 @of_torch(logits="input", labels="target")
@@ -96,8 +101,10 @@ def binary_cross_entropy_with_logits(
     dtype = promoted(call, "input", "target", by_rank=True)
     call = Call("sigmoid_cross_entropy", logits=widened(call, x, dtype), labels=t)
     elementwise(call, "labels", "binary_logits")
-    losses = call.apply(sigmoid.cross_entropy, pos, smoothing=None)
-    return reduced(losses if w is None else steps.multiply(losses, w), how, dtype)
+    by_class = pos is None or pos.ndim < 2
+    pos = pos if by_class else ranked(pos, x.ndim)
+    losses = call.apply(sigmoid.cross_entropy if by_class else _BY_ELEMENT, pos, smoothing=None)
+    return reduced(_weighted(losses, w), how, dtype)
 
 
 @of_torch(logits="input")
@@ -139,6 +146,10 @@ def sigmoid_focal_loss(
         widened(call, x, dtype), t, alpha=None if alpha < 0 else alpha, gamma=gamma
     )
     return reduced(losses, how, dtype)
+
+
+def _weighted(losses: Any, w: Any) -> Any:
+    return losses if w is None else steps.multiply(losses, ranked(w, losses.ndim))
 
 
 def _fits(call: Call, name: str) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 
 import xentropy
 from xentropy.dialects import _steps as steps
+from xentropy.errors import DTypeError
 
 from ._call import (
     NAN,
     arguments,
     broadcast,
+    floating,
     of_torch,
     promoted,
     reduced,
@@ -37,8 +39,7 @@ def mse_loss(
     With ``weight`` the mean divides by its sum.
     """
     how = reduction_of(reduction, size_average, reduce, old_name=weight is None)
-    losses, w, dtype = _losses("mse_loss", xentropy.squared_error, input, target, weight)
-    return _by_weight(losses, w, how, dtype)
+    return _loss("mse_loss", xentropy.squared_error, input, target, weight, how)
 
 
 @of_torch(predictions="input", targets="target")
@@ -55,8 +56,7 @@ def l1_loss(
     With ``weight`` the mean divides by its sum. Complex arrays are refused.
     """
     how = reduction_of(reduction, size_average, reduce, old_name=weight is None)
-    losses, w, dtype = _losses("l1_loss", xentropy.absolute_error, input, target, weight)
-    return _by_weight(losses, w, how, dtype)
+    return _loss("l1_loss", xentropy.absolute_error, input, target, weight, how)
 
 
 @of_torch(predictions="input", targets="target")
@@ -70,8 +70,7 @@ def smooth_l1_loss(
 ) -> Any:
     """``torch.nn.functional.smooth_l1_loss`` of 2.13."""
     how = reduction_of(reduction, size_average, reduce)
-    losses, _, dtype = _losses("smooth_l1_loss", xentropy.smooth_l1, input, target, beta=beta)
-    return reduced(losses, how, dtype)
+    return _loss("smooth_l1_loss", xentropy.smooth_l1, input, target, None, how, beta=beta)
 
 
 @of_torch(predictions="input", targets="target")
@@ -83,23 +82,31 @@ def huber_loss(
     With ``weight`` the mean still divides by the number of elements.
     """
     how = reduction_of(reduction, old_name=weight is None)
-    losses, _, dtype = _losses("huber_loss", xentropy.huber, input, target, weight, delta=delta)
-    return reduced(losses, how, dtype)
+    return _loss("huber_loss", xentropy.huber, input, target, weight, how, delta=delta)
 
 
-def _losses(
-    name: str, loss: Callable[..., Any], input: Any, target: Any, weight: Any = None, **options: Any
-) -> tuple[Any, Any, Any]:
-    """The weighted losses, the weight, and the dtype of the result."""
+def _loss(
+    name: str,
+    loss: Callable[..., Any],
+    input: Any,
+    target: Any,
+    weight: Any,
+    how: str,
+    **options: Any,
+) -> Any:
     call, x, t, w = arguments(name, input=input, target=target, weight=weight)
     same_size(call, "input", "weight")
-    dtype = promoted(call, "input", "target", "weight")
-    x, t = broadcast(call, widened(call, x, dtype) if call.kind(x) == "float" else x, t, warn=True)
+    is_huber = loss is xentropy.huber
+    if is_huber:
+        floating(call, x, "input")
+    elif call.kind(x) != "float" and call.kind(t) != "float":
+        call.fail(DTypeError, "`input` or `target` must be floating.", "input", "target")
+    # Huber's alone has the dtype of the input, whatever that of the target.
+    dtype = promoted(call, *(("input", "weight") if is_huber else ("input", "target", "weight")))
+    x, t = broadcast(call, widened(call, x, dtype), t, warn=True)
     losses = loss(x, t, **options)
-    return losses if w is None else steps.multiply(losses, w), w, dtype
-
-
-def _by_weight(losses: Any, weight: Any, how: str, dtype: Any) -> Any:
-    if weight is None or how != "mean":
-        return reduced(losses, how, dtype)
-    return steps.cast(steps.mean(losses, weight, of_none=NAN), dtype)
+    if w is not None:
+        losses = steps.multiply(losses, w)
+        if how == "mean" and not is_huber:
+            return steps.cast(steps.mean(losses, w, of_none=NAN), dtype)
+    return reduced(losses, how, dtype)
