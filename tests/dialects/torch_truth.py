@@ -35,7 +35,10 @@ def fit(gradient: Real, like: Real) -> Real:
 
 
 def run(
-    terms: Callable[..., Terms], args: tuple[Any, ...], options: dict[str, Any], wrt: tuple[int, ...]
+    terms: Callable[..., Terms],
+    args: tuple[Any, ...],
+    options: dict[str, Any],
+    wrt: tuple[int, ...],
 ) -> tuple[Any, tuple[Any, ...]]:
     """The value and the gradients of a call."""
     how = options.pop("reduction")
@@ -87,7 +90,13 @@ def one_hot(t: Real, n: int, ignore_index: int) -> tuple[Real, Real]:
 
 
 def cross_entropy(
-    x: Real, t: Real, w: Any = None, *, weight: Any = None, ignore_index: int, label_smoothing: float
+    x: Real,
+    t: Real,
+    w: Any = None,
+    *,
+    weight: Any = None,
+    ignore_index: int,
+    label_smoothing: float,
 ) -> Terms:
     w = weight if w is None else w
     s = LD(max(label_smoothing, 0))
