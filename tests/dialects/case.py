@@ -51,6 +51,11 @@ class Case:
     def __str__(self) -> str:
         return f"{self.function}-{self.name}"
 
+    def arrays(self) -> list[Array]:
+        """All that become arrays of a framework."""
+        given = (*self.args, *self.options.values(), *(self.call or {}).values())
+        return [x for x in given if isinstance(x, np.ndarray)]
+
 
 @dataclass(frozen=True)
 class Outcome:

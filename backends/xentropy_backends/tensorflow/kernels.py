@@ -134,7 +134,8 @@ class _OnHost(Kernel):
         self._state: Any = None
 
     def value(self, arrays: Arrays) -> Any:
-        lent, saving = tuple(map(_lend, arrays)), is_recorded()
+        lent = (_lend(arrays[0]), *(_lend(_widened(x)) for x in arrays[1:]))
+        saving = is_recorded()
         call = functools.partial(calls.losses, saving=saving, upstream=self._upstream)
         with np.errstate(all="ignore"):
             losses, self._state = call(self.formula, lent, self.options, empty=aligned)
@@ -226,6 +227,11 @@ def _lend(x: Any) -> Any:
     if x is None:
         return None
     return np.from_dlpack(tf.bitcast(x, tf.uint16) if x.dtype == tf.bfloat16 else x)
+
+
+def _widened(x: Any) -> Any:
+    """Labels and weights in numbers: only of predictions do the kernels read the bits."""
+    return tf.cast(x, tf.float32) if x is not None and x.dtype == tf.bfloat16 else x
 
 
 def _take(x: np.ndarray[Any, Any]) -> Any:

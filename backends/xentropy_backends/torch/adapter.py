@@ -168,7 +168,10 @@ class _EagerRule(torch.autograd.Function):
             None if role == "constant" else t
             for t, role in zip(tangents[2:], formula.roles.values(), strict=True)
         )
-        return rules.jvp(_namespace, formula, ctx.saved_tensors, ctx.kernel.options, moving)
+        call = (_namespace, formula, ctx.saved_tensors, ctx.kernel.options)
+        found = rules.jvp(*call, moving)
+        # PyTorch takes no None for a zero: it asserts that the tangent is floating.
+        return torch.zeros_like(rules.value(*call)) if found is None else found
 
 
 class _PlainRule(torch.autograd.Function):

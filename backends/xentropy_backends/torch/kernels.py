@@ -91,6 +91,11 @@ def lend(x: Any) -> Any:
     return x.view(torch.uint16).numpy() if x.dtype == torch.bfloat16 else x.numpy()
 
 
+def _widened(x: Any) -> Any:
+    """Labels and weights in numbers: only of predictions do the kernels read the bits."""
+    return x.float() if x is not None and x.dtype == torch.bfloat16 else x
+
+
 def _take(x: np.ndarray[Any, Any]) -> Any:
     tensor = torch.from_numpy(x)
     return tensor.view(torch.bfloat16) if x.dtype == np.uint16 else tensor
@@ -197,7 +202,7 @@ class Kernel:
         return rules.vjp(self._xp, self.formula, arrays, self.options, wrt, cotangent)[0]
 
     def _losses(self, saving: bool, arrays: Arrays) -> Any:
-        lent = tuple(map(lend, arrays))
+        lent = (lend(arrays[0]), *(lend(_widened(x)) for x in arrays[1:]))
         with np.errstate(all="ignore"):
             losses, self.state = calls.losses(
                 self.formula, lent, self.options, saving=saving, upstream=self.upstream

@@ -84,6 +84,8 @@ def mean(losses: Any, weights: Any = None, denominator: Any = None, of_none: flo
     """
     backend = backend_of(losses)
     options = {"dtype": backend.accumulator(losses), "result": backend.dtype_name(losses)}
+    if weights is not None:
+        weights = cast(weights, losses.dtype)  # summands keep their dtype, which may be narrow
     if of_none != 0.0 or math.isnan(of_none):
         options["of_none"] = str(of_none)
     return backend.apply(reduction.mean, (losses, weights, denominator), options)

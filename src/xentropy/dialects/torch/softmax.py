@@ -1,0 +1,196 @@
+"""The losses of torch of classes that exclude one another."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+import xentropy
+from xentropy.dialects import _steps as steps
+from xentropy.dispatch import is_weak
+from xentropy.errors import DTypeError, OptionError, ShapeError
+from xentropy.formulas.log_probability import log_probability
+from xentropy.reduction import reduce as reduced_by_core
+from xentropy.validation import Call, number, rows
+
+from ._call import (
+    NAN,
+    arguments,
+    floating,
+    is_given,
+    of_torch,
+    promoted,
+    reduced,
+    reduction_of,
+    widened,
+)
+from ._linear import linear
+
+__all__ = ["cross_entropy", "linear_cross_entropy", "nll_loss"]
+
+
+@of_torch(logits="input", labels="target", class_weight="weight")
+def cross_entropy(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: Any = None,
+    ignore_index: int = -100,
+    reduce: Any = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Any:
+    """``torch.nn.functional.cross_entropy`` of 2.13: classes lie along axis 1.
+
+    A target of the shape of ``input`` holds probabilities, whose mean divides by the number of
+    rows also with ``weight``. Ignored rows have gradient 0 whatever they hold, and a probability
+    of 0 drops a logit of -inf.
+    """
+    how = reduction_of(reduction, size_average, reduce)
+    call, x, t, w = arguments("cross_entropy", input=input, target=target, weight=weight)
+    floating(call, x, "input")
+    return _cross_entropy(call, x, t, w, ignore_index, how, label_smoothing)
+
+
+def _cross_entropy(
+    call: Call, x: Any, t: Any, w: Any, ignore_index: int, how: str, label_smoothing: Any
+) -> Any:
+    """The same of checked logits, which may have more digits than ``input``."""
+    _class_weight(call, w)
+    smoothing = max(number(call, "label_smoothing", label_smoothing), 0.0)
+    axis = 1 if x.ndim > 1 else 0
+    options = {"axis": axis, "class_weight": w, "label_smoothing": smoothing}
+    if tuple(x.shape) == tuple(t.shape):
+        floating(call, t, "target")
+        if ignore_index >= 0:
+            rule = "`ignore_index` must be negative where `target` holds probabilities."
+            call.fail(OptionError, rule, "target")
+        dtype = promoted(call, "input", "target", "weight", by_rank=True)
+        losses = xentropy.softmax_cross_entropy(widened(call, x, dtype), t, **options)
+        return reduced(losses, how, dtype)
+    _index(call, x, t)
+    dtype = call.x.dtype
+    options["ignore_index"] = ignore_index
+    labels = call.given["target"]
+    if how != "mean":
+        options["reduction"] = how
+        return steps.cast(xentropy.sparse_softmax_cross_entropy(x, labels, **options), dtype)
+    part = xentropy.sparse_softmax_cross_entropy(x, labels, reduction="partial", **options)
+    return steps.cast(steps.quotient(part, of_none=NAN), dtype)
+
+
+@of_torch(labels="target", class_weight="weight")
+def nll_loss(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: Any = None,
+    ignore_index: int = -100,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Any:
+    """``torch.nn.functional.nll_loss`` of 2.13, from log-probabilities along axis 1."""
+    how = reduction_of(reduction, size_average, reduce)
+    call, x, t, w = arguments("nll_loss", input=input, target=target, weight=weight)
+    floating(call, x, "input")
+    if not x.ndim:
+        call.fail(ShapeError, "`input` must have an axis of classes.", "input")
+    _class_weight(call, w)
+    _index(call, x, t)
+    inner = Call(
+        "nll_loss",
+        input=x,
+        labels=call.given["target"],
+        class_weight=w,
+        reduction="partial" if how == "mean" else how,
+    )
+    rows(inner, "index", axis=1 if x.ndim > 1 else 0, ignore_index=ignore_index)
+    found = reduced_by_core(inner, inner.apply(log_probability, inner.class_weight))
+    return steps.cast(steps.quotient(found, of_none=NAN) if how == "mean" else found, x.dtype)
+
+
+@of_torch(logits="input", labels="target", class_weight="weight")
+def linear_cross_entropy(
+    input: Any,
+    linear_weight: Any,
+    target: Any,
+    *,
+    linear_bias: Any = None,
+    weight: Any = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: Any = None,
+) -> Any:
+    """``torch.nn.functional.linear_cross_entropy`` of 2.13: the loss of ``input @ weight.T``.
+
+    ``options``, which say how much memory it takes there, change nothing.
+    """
+    how = reduction_of(reduction)
+    call, x, head, t, bias, w = arguments(
+        "linear_cross_entropy",
+        input=input,
+        linear_weight=linear_weight,
+        target=target,
+        linear_bias=linear_bias,
+        weight=weight,
+    )
+    floating(call, x, "input")
+    shape = _logits_shape(call, x, head, bias)
+    if ignore_index is not None and shape == tuple(t.shape):
+        rule = "`ignore_index` must be None where `target` holds probabilities."
+        call.fail(OptionError, rule, "target")
+    logits = linear(
+        steps.reshape(_wide(call, x), (-1, x.shape[-1])),
+        steps.reshape(_wide(call, head), (-1, x.shape[-1])),
+        None if bias is None else steps.reshape(_wide(call, bias), (-1,)),
+    )
+    ignored = -100 if ignore_index is None else ignore_index
+    return _cross_entropy(call, steps.reshape(logits, shape), t, w, ignored, how, label_smoothing)
+
+
+def _wide(call: Call, x: Any) -> Any:
+    return steps.cast(x, getattr(call.backend.xp, call.dtype))
+
+
+def _logits_shape(call: Call, x: Any, head: Any, bias: Any) -> tuple[Any, ...]:
+    for name, array in (("linear_weight", head), ("linear_bias", bias)):
+        if is_given(call, name) and array.dtype != x.dtype:
+            call.fail(DTypeError, f"`{name}` must have the dtype of `input`.", "input", name)
+    if x.ndim not in (1, 2):
+        call.fail(ShapeError, "`input` must have one axis or two.", "input")
+    if head.ndim < 2 or head.shape[-1] != x.shape[-1]:
+        rule = "`linear_weight` must be of shape (C, ..., D), its last axis that of `input`."
+        call.fail(ShapeError, rule, "input", "linear_weight")
+    classes = tuple(head.shape[:-1])
+    if bias is not None and tuple(bias.shape) != classes:
+        rule = "`linear_bias` must have the shape of `linear_weight` without its last axis."
+        call.fail(ShapeError, rule, "linear_weight", "linear_bias")
+    if len(classes) > 1 and x.ndim == 1:
+        rule = "`input` must have two axes where `linear_weight` has more than two."
+        call.fail(ShapeError, rule, "input", "linear_weight")
+    return (*x.shape[:-1], *classes)
+
+
+def _class_weight(call: Call, w: Any) -> None:
+    if w is not None and w.ndim != 1:
+        call.fail(ShapeError, "`weight` must have one entry a class.", "input", "weight")
+
+
+_INDICES = ("int64", "uint8")
+
+
+def _index(call: Call, x: Any, t: Any) -> None:
+    """Check what the core leaves open of indices: their dtype, and that of the weights."""
+    if t.ndim >= x.ndim and call.kind(t) == "float":
+        rule = "`target` must hold indices, or probabilities in the shape of `input`."
+        call.fail(ShapeError, rule, "input", "target")
+    given = call.given["target"]
+    dtype = np.asarray(given).dtype.name if is_weak(given) else call.backend.dtype_name(given)
+    # The widest integers of JAX are those of 32 bits, where it is not told otherwise.
+    if dtype not in (*_INDICES, call.backend.index_dtype(t)) and math.prod(t.shape):
+        call.fail(DTypeError, "`target` must be int64 or uint8.", "target")
+    if is_given(call, "weight") and call.given["weight"].dtype != call.x.dtype:
+        call.fail(DTypeError, "`weight` must have the dtype of `input`.", "input", "weight")
