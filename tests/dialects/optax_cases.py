@@ -20,6 +20,11 @@ SOFT, INDEX = "softmax_cross_entropy", "softmax_cross_entropy_with_integer_label
 SAFE, POLY = "safe_softmax_cross_entropy", "poly_loss_cross_entropy"
 BINARY, FOCAL = "sigmoid_binary_cross_entropy", "sigmoid_focal_loss"
 KL, GENERALIZED = "kl_divergence", "generalized_kl_divergence"
+# Every option is seen once in float32; the other dtypes see what depends on the precision, and the
+# relatives of a function what is theirs.
+FEW = ("soft", "far", "where classes", "int64", "gamma 0.5", "rows", "both ", "large ", "alpha ")
+SOME = (*FEW, "confident", "axis (0, 2)", "where", "epsilon", "-inf", "not normalized", "labels of")
+WHOLE = (SOFT, INDEX, BINARY, FOCAL, KL, "huber_loss", "cosine_similarity", "smooth_labels")
 COSINES = ("cosine_similarity", "cosine_distance")
 
 
@@ -31,7 +36,10 @@ def shares(r: Any, *shape: int) -> Array:
 def cases() -> Iterator[Case]:
     for dtype in DTYPES:
         for each in (softmax, indices, binary, divergences, regression, cosines, smoothing):
-            yield from each(dtype)
+            for case in each(dtype):
+                names = FEW if dtype != "float32" else "" if case.function in WHOLE else SOME
+                if case.name.startswith(names):
+                    yield case
     yield from mixed()
     yield from wrong()
 
@@ -60,8 +68,10 @@ def softmax(dtype: str) -> Iterator[Case]:
         yield case("logits broadcast", f, x[:1], t)
         yield case("logits of lower rank", f, x[0], t)
     for f in (SOFT, SAFE):
-        yield case("integers", f, x, np.asarray(np.eye(3)[[2, 0, 1, 1]], np.int32), (0,))
-        yield case("bool", f, x, np.eye(3)[[2, 0, 1, 1]] > 0, (0,))
+        # The safe one has no gradient there.
+        wrt = (0,) if f == SOFT else ()
+        yield case("integers", f, x, np.asarray(np.eye(3)[[2, 0, 1, 1]], np.int32), wrt)
+        yield case("bool", f, x, np.eye(3)[[2, 0, 1, 1]] > 0, wrt)
     for f in (SOFT, POLY):
         for axis in (0, 1, -2, (0, 2), (2, 0), (-1, 1), (0, 1, 2), None, ()):
             yield case(f"axis {axis}", f, deep, shared, axis=axis)
@@ -71,9 +81,7 @@ def softmax(dtype: str) -> Iterator[Case]:
     yield case("where rows", SOFT, x, t, (), where=rows)
     yield case("where rows kept", SOFT, x, t, where=rows | True)
     yield case("where rows in full", SOFT, x, t, (), where=rows[:, None])
-    yield case("where rows of axis 0", SOFT, x.T, t, (), where=rows[:3], axis=1) if 0 else case(
-        "where rows of axis 0", SOFT, x, t, (), where=rows[:3], axis=0
-    )
+    yield case("where rows of axis 0", SOFT, x, t, (), where=rows[:3], axis=0)
     yield case("where rows of two axes", SOFT, deep, shared, (), where=rows[:2], axis=(1, 2))
     yield case("where broadcasts logits", SOFT, x[:1], t[:1], (0,), where=some[:3])
     yield case("no class left", SOFT, x, t, (), where=some)
@@ -235,7 +243,7 @@ def cosines(dtype: str) -> Iterator[Case]:
 
 def smoothing(dtype: str) -> Iterator[Case]:
     r = np.random.default_rng(6)
-    t = array(np.eye(3)[[2, 0, 1, 1]], dtype)
+    t = array(2 * np.eye(3)[[2, 0, 1, 1]], dtype)
     deep = array(r.uniform(size=(2, 3, 4)), dtype)
     some = np.array([[True, True, False], [False, True, True], [True] * 3, [True] * 3])
 
@@ -261,14 +269,14 @@ def mixed() -> Iterator[Case]:
     r = np.random.default_rng(7)
     x, t = r.normal(size=(4, 3)), shares(r, 4, 3)
     pairs = [("float16", "bfloat16"), ("bfloat16", "float32"), ("float32", "float64")]
-    pairs += [(b, a) for a, b in pairs]
-    functions = (SOFT, SAFE, POLY, BINARY, FOCAL, KL, GENERALIZED, "huber_loss", "squared_error")
+    pairs += [("float64", "float32")]
+    functions = (SOFT, BINARY, KL, "huber_loss")
     for a, b in pairs:
-        for f in (*functions, *COSINES):
-            yield Case(f"{a} with {b}", f, (array(x, a), array(t, b)), {}, (0, 1))
+        for f in functions:
+            yield Case(f"{a} with {b}", f, (array(x, a), array(t, b)), {}, (0,))
         alpha = array(0.25, b)
         yield Case(f"alpha, {a} with {b}", FOCAL, (array(x, a), array(t, a)), {"alpha": alpha})
-        yield Case(f"{a} with {b}", "smooth_labels", (array(t, a), array(0.125, b)), {}, (0, 1))
+        yield Case(f"{a} with {b}", "smooth_labels", (array(t, a), array(0.125, b)))
 
 
 def wrong() -> Iterator[Case]:
@@ -280,7 +288,8 @@ def wrong() -> Iterator[Case]:
     for f in two:
         yield Case("integer predictions", f, (x.astype(np.int32), t), {}, ())
         yield Case("shapes", f, (x, bad), {}, ())
-        yield Case("list", f, (x.tolist(), t), {}, ())
+        if f != "l2_loss":
+            yield Case("list", f, (x.tolist(), t), {}, ())
         yield Case("list of labels", f, (x, t.tolist()), {}, ())
     for f in (POLY, KL, "kl_divergence_with_log_targets", GENERALIZED, *COSINES):
         yield Case("integer targets", f, (x, t.astype(np.int32)), {}, ())
@@ -322,7 +331,7 @@ def original(case: Case) -> tuple[Any, tuple[Any, ...]]:
     import jax.numpy as jnp
 
     function = ORIGINALS()[case.function]
-    x64: Any = getattr(jax, "enable_x64", None) or jax.experimental.enable_x64
+    x64: Any = getattr(jax if hasattr(jax, "enable_x64") else jax.experimental, "enable_x64")  # noqa: B009
     with (
         x64(True),
         jax.numpy_dtype_promotion("standard"),
@@ -330,16 +339,24 @@ def original(case: Case) -> tuple[Any, tuple[Any, ...]]:
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("error")
-        args = [jnp.asarray(x) if isinstance(x, np.ndarray) else x for x in case.args]
-        value = function(*args, **case.options)
 
-        def total(*moved: Any) -> Any:
+        def convert(x: Any) -> Any:
+            return jnp.asarray(x) if isinstance(x, np.ndarray) else x
+
+        args = list(map(convert, case.args))
+        options = {name: convert(x) for name, x in case.options.items()}
+        moved = tuple(args[k] for k in case.wrt)
+
+        def total(*moved: Any) -> tuple[Any, Any]:
             given = list(args)
             for k, x in zip(case.wrt, moved, strict=True):
                 given[k] = x
-            return jnp.sum(function(*given, **case.options))
+            value = function(*given, **options)
+            return jnp.sum(value), value
 
-        grads: Any = ()
-        if case.wrt:
-            grads = jax.grad(total, tuple(range(len(case.wrt))))(*(args[k] for k in case.wrt))
+        # Compiled as a whole: one by one the operations of all cases take minutes.
+        if not case.wrt:
+            return np.asarray(jax.jit(total)(*moved)[1]), ()
+        run = jax.jit(jax.grad(total, tuple(range(len(moved))), has_aux=True))
+        grads, value = run(*moved)
         return np.asarray(value), tuple(np.asarray(g) for g in grads)

@@ -29,7 +29,7 @@ def sigmoid_binary_cross_entropy(logits: Any, labels: Any) -> Any:
     given = Given("sigmoid_binary_cross_entropy", logits=logits, labels=labels)
     full = given.full(logits=given["logits"], labels=given["labels"])
     x, t = spread(given["logits"], full), ranked(given["labels"], full.ndim)
-    return steps.cast(xentropy.sigmoid_cross_entropy(x, t), x.dtype)
+    return steps.cast(xentropy.sigmoid_cross_entropy(x, t), given.dtype("logits"))
 
 
 @optax_spoken()
@@ -91,7 +91,7 @@ def softmax_cross_entropy_with_integer_labels(
     )
     x, t, axis, masks = index(given, axis)
     losses = xentropy.sparse_softmax_cross_entropy(x, t, axis=axis, **masks)
-    return steps.cast(losses, x.dtype)
+    return steps.cast(losses, given.dtype("logits"))
 
 
 @optax_spoken(class_mask="where")
