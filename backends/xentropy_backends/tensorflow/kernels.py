@@ -134,7 +134,7 @@ class _OnHost(Kernel):
         self._state: Any = None
 
     def value(self, arrays: Arrays) -> Any:
-        lent, saving = tuple(map(_lend, arrays)), is_recorded()
+        lent, saving = (_lend(arrays[0]), *map(_lend_numbers, arrays[1:])), is_recorded()
         call = functools.partial(calls.losses, saving=saving, upstream=self._upstream)
         with np.errstate(all="ignore"):
             losses, self._state = call(self.formula, lent, self.options, empty=aligned)
@@ -226,6 +226,11 @@ def _lend(x: Any) -> Any:
     if x is None:
         return None
     return np.from_dlpack(tf.bitcast(x, tf.uint16) if x.dtype == tf.bfloat16 else x)
+
+
+def _lend_numbers(x: Any) -> Any:
+    """The same of what follows the predictions, where bits would be read as integers."""
+    return _lend(x if x is None or x.dtype != tf.bfloat16 else tf.cast(x, tf.float32))
 
 
 def _take(x: np.ndarray[Any, Any]) -> Any:

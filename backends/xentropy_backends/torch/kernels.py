@@ -91,6 +91,11 @@ def lend(x: Any) -> Any:
     return x.view(torch.uint16).numpy() if x.dtype == torch.bfloat16 else x.numpy()
 
 
+def _lend_numbers(x: Any) -> Any:
+    """The same of what follows the predictions, where bits would be read as integers."""
+    return lend(x if x is None or x.dtype != torch.bfloat16 else x.float())
+
+
 def _take(x: np.ndarray[Any, Any]) -> Any:
     tensor = torch.from_numpy(x)
     return tensor.view(torch.bfloat16) if x.dtype == np.uint16 else tensor
@@ -197,7 +202,7 @@ class Kernel:
         return rules.vjp(self._xp, self.formula, arrays, self.options, wrt, cotangent)[0]
 
     def _losses(self, saving: bool, arrays: Arrays) -> Any:
-        lent = tuple(map(lend, arrays))
+        lent = lend(arrays[0]), *map(_lend_numbers, arrays[1:])
         with np.errstate(all="ignore"):
             losses, self.state = calls.losses(
                 self.formula, lent, self.options, saving=saving, upstream=self.upstream
