@@ -16,14 +16,18 @@ LOG2 = np.log(np.longdouble(2))
 
 
 def truth(case: Case) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
-    """The value, the gradient of its sum by each argument of ``case.wrt``, and their scales."""
+    """The value, the gradient of its sum by each argument of ``case.wrt``, and the scales."""
     options = {k: wide(x) if k == "alpha" and x is not None else x for k, x in case.options.items()}
     function = LOSSES[case.function]
     args = [wide(x) for x in case.args]
     with np.errstate(all="ignore"):
         value = np.real(function(*args, **options))
         grads = tuple(by_steps(function, args, options, k) for k in case.wrt)
-    scales = tuple(scale(case, args[k], g) for k, g in zip(case.wrt, grads, strict=True))
+    mixed = "kl" in case.function  # terms of both signs
+    scales = (
+        np.max(np.abs(value), initial=0) / 4 if mixed else 0,
+        *(scale(case, args[k], g) for k, g in zip(case.wrt, grads, strict=True)),
+    )
     return value, grads, scales
 
 

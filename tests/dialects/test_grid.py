@@ -78,11 +78,15 @@ def test_it_is_the_original(harness: Harness, dialect: str, case: Case) -> None:
         return
     assert not here.error, here.error
     value, gradients, *scales = cases.module(dialect).truth(case)
-    assert_agrees(here.value, there.value, value)
-    (scales,) = scales or [(0,) * len(gradients)]
-    for got, want, true, scale in zip(
-        here.gradients, there.gradients, gradients, scales, strict=True
-    ):
+    (scales,) = scales or [(0,) * (1 + len(gradients))]
+    pairs = zip(
+        (here.value, *here.gradients),
+        (there.value, *there.gradients),
+        (value, *gradients),
+        scales,
+        strict=True,
+    )
+    for got, want, true, scale in pairs:
         assert_agrees(got, want, true, scale)
 
 

@@ -66,7 +66,7 @@ class Given:
         first = self.call.given[self.call.first]
         if _is_float(first):
             return self.call.backend.default_float()
-        return "float64" if str(first.dtype).endswith("float64") else "float32"
+        return "float64" if self.call.backend.dtype_name(first) == "float64" else "float32"
 
     def dtype(self, *names: str) -> Any:
         """The dtype of the result of these: numbers of Python have none, nor have integers."""
