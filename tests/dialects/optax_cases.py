@@ -78,13 +78,14 @@ def softmax(dtype: str) -> Iterator[Case]:
         yield case("where classes", f, x[:3], t[:3], (0,), where=some[:3])
         yield case("where one", f, x, t, (0,), where=some[:1])
         yield case("where two axes", f, x[:3], t[:3], (0,), where=some[:3], axis=(0, 1))
-    yield case("where rows", SOFT, x, t, (), where=rows)
+    yield case("where rows", SOFT, x, t, (0,), where=rows)
     yield case("where rows kept", SOFT, x, t, where=rows | True)
-    yield case("where rows in full", SOFT, x, t, (), where=rows[:, None])
-    yield case("where rows of axis 0", SOFT, x, t, (), where=rows[:3], axis=0)
-    yield case("where rows of two axes", SOFT, deep, shared, (), where=rows[:2], axis=(1, 2))
+    yield case("where rows in full", SOFT, x, t, (0,), where=rows[:, None])
+    yield case("where rows of axis 0", SOFT, x, t, (0,), where=rows[:3], axis=0)
+    yield case("where rows of two axes", SOFT, deep, shared, (0,), where=rows[:2], axis=(1, 2))
     yield case("where broadcasts logits", SOFT, x[:1], t[:1], (0,), where=some[:3])
-    yield case("no class left", SOFT, x, t, (), where=some)
+    yield case("where no class is left", SOFT, x, t, (0,), where=some)
+    yield case("where no class is left", POLY, x, t, (0,), where=some)
     for epsilon in (-1.0, 0.5, 0):
         yield case(f"epsilon {epsilon}", POLY, x, t, epsilon=epsilon)
     inf = np.array([[1.0, -np.inf, 0.5], [-np.inf, 2.0, -np.inf]])
@@ -113,9 +114,9 @@ def indices(dtype: str) -> Iterator[Case]:
     yield case("labels broadcast", x, y[:1])
     yield case("where classes", x, y, where=some)
     yield case("where one", x, np.array([2, 0, 0, 2], np.int32), where=some[:1])
-    yield case("where rows", x, y, (), where=rows)
+    yield case("where rows", x, y, (0,), where=rows)
     yield case("where rows kept", x, y, where=rows | True)
-    yield case("where rows in full", x, y, (), where=rows[:, None])
+    yield case("where rows in full", x, y, (0,), where=rows[:, None])
     for axis in (0, 1, -1, (0, 2), (2, 0), (-2, -1), (0, 1, 2), ()):
         axes = axis if isinstance(axis, tuple) else (axis,)
         shape = np.delete(deep.shape, axes)
@@ -126,7 +127,7 @@ def indices(dtype: str) -> Iterator[Case]:
     kept[0, :, 1] = False
     yield case("where two axes", deep, np.array([0, 5], np.int32), axis=(1, 2), where=kept)
     rows = np.array([True, False])
-    yield case("where rows of two", deep, np.array([0, 5], np.int32), (), axis=(2, 1), where=rows)
+    yield case("where rows of two", deep, np.array([0, 5], np.int32), (0,), axis=(2, 1), where=rows)
 
 
 def binary(dtype: str) -> Iterator[Case]:

@@ -66,9 +66,7 @@ def _of_units(name: str, value_of: Any, sign: float) -> Formula:
     ) -> tuple[_Unit, _Unit]:
         return _unit(xp, a, mask, least, axis), _unit(xp, b, mask, least, axis)
 
-    def value(
-        xp: Namespace, *, predictions: Any, targets: Any, mask: Any, **options: Any
-    ) -> Any:
+    def value(xp: Namespace, *, predictions: Any, targets: Any, mask: Any, **options: Any) -> Any:
         u, v = units(xp, predictions, targets, mask, **options)
         return value_of(xp, u, v, options["axis"])
 

@@ -33,9 +33,7 @@ def sigmoid_binary_cross_entropy(logits: Any, labels: Any) -> Any:
 
 
 @optax_spoken()
-def sigmoid_focal_loss(
-    logits: Any, labels: Any, *, alpha: Any = None, gamma: Any = 2.0
-) -> Any:
+def sigmoid_focal_loss(logits: Any, labels: Any, *, alpha: Any = None, gamma: Any = 2.0) -> Any:
     """``optax.losses.sigmoid_focal_loss`` of 0.2.8.
 
     ``gamma`` is a number, at least 0; ``alpha`` a number or one for each entry of the last axis.
@@ -51,9 +49,7 @@ def sigmoid_focal_loss(
 
 
 @optax_spoken(class_mask="where")
-def softmax_cross_entropy(
-    logits: Any, labels: Any, axis: Any = -1, where: Any = None
-) -> Any:
+def softmax_cross_entropy(logits: Any, labels: Any, axis: Any = -1, where: Any = None) -> Any:
     """``optax.losses.softmax_cross_entropy`` of 0.2.8.
 
     A logit of -inf whose label is 0 has the term 0, in the original NaN.

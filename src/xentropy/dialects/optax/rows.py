@@ -112,9 +112,7 @@ def _expanded(given: Given, where: Any, axes: tuple[int, ...], expands: bool) ->
     return given.xp.reshape(where, tuple(-1 if n is None else n for n in shape))
 
 
-def _check_classes(
-    given: Given, axis: Any, axes: tuple[int, ...], x: Any, full: Any
-) -> None:
+def _check_classes(given: Given, axis: Any, axes: tuple[int, ...], x: Any, full: Any) -> None:
     """What broadcasts must leave the classes of the logits as they are, and where they are."""
     counted = axis if isinstance(axis, tuple) else (axis,)
     if full.ndim > x.ndim and not all(a is not None and a < 0 for a in counted):
