@@ -16,7 +16,8 @@ __all__ = ["backend"]
 
 _STANDARD = (
     *("abs", "exp", "float32", "float64", "int64", "isfinite", "isinf", "log", "log1p", "max"),
-    *("ones_like", "pow", "reshape", "sign", "squeeze", "tanh", "where", "zeros_like"),
+    *("ones_like", "permute_dims", "pow", "reshape", "sign", "squeeze", "tanh", "where"),
+    "zeros_like",
 )
 
 

@@ -86,6 +86,7 @@ _namespace: Any = SimpleNamespace(
     log1p=lambda x, /: exact_log1p(_namespace, x),
     max=_max,
     ones_like=jnp.ones_like,
+    permute_dims=jnp.permute_dims,
     pow=_pow,
     # Needed in float64 only, where a second sum would keep XLA from fusing the loss into the first.
     rescue=lambda held, x, otherwise, /: x,

@@ -67,6 +67,7 @@ _namespace: Any = SimpleNamespace(
     log1p=np.log1p,
     max=np.max,
     ones_like=np.ones_like,
+    permute_dims=np.transpose,
     pow=np.power,
     rescue=lambda held, x, otherwise, /: x if held else otherwise(),
     reshape=np.reshape,

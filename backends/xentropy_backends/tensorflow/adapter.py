@@ -116,6 +116,7 @@ _namespace: Any = SimpleNamespace(
     log1p=_log1p,
     max=_max,
     ones_like=tf.ones_like,
+    permute_dims=tf.transpose,
     pow=tf.pow,
     rescue=_rescue,
     reshape=tf.reshape,

@@ -83,6 +83,7 @@ _namespace: Any = SimpleNamespace(
     log1p=torch.log1p,
     max=lambda x, /, *, axis, keepdims: torch.amax(x, dim=axis, keepdim=keepdims),
     ones_like=torch.ones_like,
+    permute_dims=torch.permute,
     pow=torch.pow,
     rescue=_rescue,
     reshape=torch.reshape,

@@ -15,7 +15,18 @@ from xentropy.formulas import reduction, steps
 from xentropy.formulas.formula import unbroadcast
 from xentropy.reduction import Mean
 
-__all__ = ["broadcast", "cast", "mean", "multiply", "quotient", "reshape", "row_sum", "total"]
+__all__ = [
+    "broadcast",
+    "cast",
+    "keep",
+    "mean",
+    "multiply",
+    "permute",
+    "quotient",
+    "reshape",
+    "row_sum",
+    "total",
+]
 
 
 def _linear(x: Any, output: Any, pull: Callable[[Any], Any]) -> Any:
@@ -89,3 +100,19 @@ def mean(losses: Any, weights: Any = None, denominator: Any = None, of_none: flo
     if of_none != 0.0 or math.isnan(of_none):
         options["of_none"] = str(of_none)
     return backend.apply(reduction.mean, (losses, weights, denominator), options)
+
+
+def permute(x: Any, axes: tuple[int, ...]) -> Any:
+    """``x`` with its axes, none negative, in another order."""
+    xp = backend_of(x).xp
+    if axes == tuple(range(len(axes))):
+        return x
+    back = tuple(sorted(range(len(axes)), key=axes.__getitem__))
+    return _linear(x, xp.permute_dims(x, axes), lambda c: xp.permute_dims(c, back))
+
+
+def keep(x: Any, mask: Any) -> Any:
+    """``x`` where a mask of its shape keeps it, 0 elsewhere whatever stands there."""
+    xp = backend_of(x).xp
+    zero = xp.zeros_like(x)
+    return _linear(x, xp.where(mask, x, zero), lambda c: xp.where(mask, c, xp.zeros_like(c)))

@@ -9,16 +9,16 @@ from xentropy._types import Namespace
 from .numeric import slope, times
 from .weighting import weighted
 
-__all__ = ["relative_entropy"]
+__all__ = ["relative_entropy", "term", "term_partials"]
 
 
-def _term(xp: Namespace, x: Any, t: Any, *, log_target: bool, dtype: str) -> Any:
+def term(xp: Namespace, x: Any, t: Any, *, log_target: bool, **_: Any) -> Any:
     """``t (log t - x)``, 0 where ``t`` is."""
     return times(xp, xp.exp(t), t - x) if log_target else times(xp, t, xp.log(t) - x)
 
 
-def _term_partials(
-    xp: Namespace, wrt: tuple[str, ...], x: Any, t: Any, *, log_target: bool, dtype: str
+def term_partials(
+    xp: Namespace, wrt: tuple[str, ...], x: Any, t: Any, *, log_target: bool, **_: Any
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if "x" in wrt:
@@ -32,8 +32,8 @@ def _term_partials(
 
 relative_entropy = weighted(
     "relative_entropy",
-    _term,
-    _term_partials,
+    term,
+    term_partials,
     prediction="log_probs",
     labels="targets",
     reduces="none",

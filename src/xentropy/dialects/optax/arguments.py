@@ -1,0 +1,178 @@
+"""The arguments of a call: arrays that broadcast as those of jax.numpy, axes, masks, dtypes."""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from xentropy.dialects import _steps as steps
+from xentropy.dialects._speech import spoken
+from xentropy.dispatch import backend_of, is_weak, message
+from xentropy.errors import DTypeError, OptionError, ShapeError
+from xentropy.validation import Call
+
+__all__ = ["Given", "classes", "merged", "optax_spoken", "ranked", "spread"]
+
+# jax.numpy refuses shapes that do not broadcast with a TypeError, and masks that are not bool with
+# a ValueError.
+optax_spoken = functools.partial(
+    spoken, {ShapeError: TypeError, OptionError: TypeError, DTypeError: ValueError}
+)
+
+
+class Given:
+    """The arguments of one call as arrays of its family.
+
+    Parameters
+    ----------
+    function
+        Its name, for messages.
+    *floating
+        Which must be floating, as the first must always.
+    **arrays
+        What was given, the predictions first.
+    """
+
+    def __init__(self, function: str, /, *floating: str, **arrays: Any) -> None:
+        self.call = Call(function, **arrays)
+        self.xp = self.call.backend.xp
+        self.arrays = {name: self._array(name) for name in arrays}
+        for name in (self.call.first, *floating):
+            if self.call.kind(self.arrays[name]) != "float":
+                self.call.fail(DTypeError, f"`{name}` must be real floating.", name)
+        where = self.arrays.get("where")
+        if where is not None and self.call.kind(where) != "bool":
+            self.call.fail(DTypeError, "`where` must be bool; True keeps.", "where")
+
+    def __getitem__(self, name: str) -> Any:
+        return self.arrays[name]
+
+    def _array(self, name: str) -> Any:
+        x = self.call.given[name]
+        if x is None:
+            return None
+        if isinstance(x, (list, tuple)):
+            hint = "make an array of it."
+            self.call.fail(DTypeError, f"`{name}` must be an array or a number.", name, hint=hint)
+        if not is_weak(x) or self.call.backend.owns(x):
+            return x
+        return self.call.adopt(np.asarray(x, self._dtype_of_number() if _is_float(x) else None))
+
+    def _dtype_of_number(self) -> str:
+        first = self.call.given[self.call.first]
+        if _is_float(first):
+            return self.call.backend.default_float()
+        return "float64" if self.call.backend.dtype_name(first) == "float64" else "float32"
+
+    def dtype(self, *names: str) -> Any:
+        """The dtype of the result of these: numbers of Python have none, nor have integers."""
+        backend, found = self.call.backend, {}
+        for name in names:
+            x = self.arrays[name]
+            if x is not None and self.call.kind(x) == "float":
+                if not _is_float(self.call.given[name]) or name == self.call.first:
+                    found[backend.dtype_name(x)] = x.dtype
+        if len(found) == 1:
+            return next(iter(found.values()))
+        return self.xp.float64 if "float64" in found else self.xp.float32
+
+    def name_of(self, dtype: Any) -> str:
+        """The dtype in which a formula computes what is returned in another one."""
+        return "float64" if dtype == self.xp.float64 else "float32"
+
+    def widened(self, x: Any, dtype: Any) -> Any:
+        """``x`` in float64 where the result is."""
+        return steps.cast(x, dtype) if dtype == self.xp.float64 else x
+
+    def full(self, **arrays: Any) -> Any:
+        """An array of the shape to which these broadcast; one of them where it has that shape."""
+        shown = {name: x for name, x in arrays.items() if x is not None}
+        try:
+            shape = _common([tuple(x.shape) for x in shown.values()])
+        except ValueError:
+            names = " and ".join(f"`{name}`" for name in shown)
+            self.call.fail(ShapeError, f"{names} must broadcast to one shape.", *shown)
+        found = next((x for x in shown.values() if tuple(x.shape) == shape), None)
+        if found is not None:
+            return found
+        xp = self.xp
+        ones = (xp.ones_like(xp.astype(x, xp.float32)) for x in shown.values())
+        return functools.reduce(operator.mul, [ranked(x, len(shape)) for x in ones])
+
+    def number(self, name: str, value: Any) -> Any:
+        """A numeric option, where it is a 0-d array that can be read."""
+        if not hasattr(value, "shape"):
+            return value
+        backend = self.call.backend
+        host = value if isinstance(value, (np.ndarray, np.generic)) else None
+        if host is None and backend.owns(value):
+            host = backend.concrete(value)
+        if host is None or host.ndim:
+            rule = f"`{name}` must be a number."
+            raise OptionError(message(self.call.name, rule, {name: value}))
+        return float(host)
+
+
+def ranked(x: Any, rank: int) -> Any:
+    """``x`` with axes of length 1 in front."""
+    shape = tuple(x.shape)
+    return steps.reshape(x, (1,) * (rank - len(shape)) + shape) if len(shape) < rank else x
+
+
+def spread(x: Any, like: Any) -> Any:
+    """``x`` in the shape of another array, to which it broadcasts.
+
+    In float32 at least: there the gradient is summed that is pulled back.
+    """
+    if tuple(x.shape) == tuple(like.shape):
+        return x
+    backend = backend_of(x)
+    if backend.dtype_name(x) in ("float16", "bfloat16"):
+        x = steps.cast(x, backend.xp.float32)
+    return steps.broadcast(ranked(x, like.ndim), like)
+
+
+def classes(given: Given, axis: Any, rank: int) -> tuple[int, ...]:
+    """The class axes, counted from the end."""
+    axes = tuple(range(rank)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    rule = f"`axis` must hold ints in [{-rank}, {rank}), each once."
+    try:
+        whole = [operator.index(a) for a in axes]
+    except TypeError:
+        whole = [rank]
+    if not all(-rank <= a < rank for a in whole) or len({a % rank for a in whole}) < len(whole):
+        raise OptionError(message(given.call.name, rule, {"axis": axis}))
+    return tuple(a % rank - rank for a in whole)
+
+
+def merged(x: Any, axes: tuple[int, ...]) -> Any:
+    """``x`` with several axes as one, the last."""
+    shape = tuple(x.shape)
+    inner = tuple(a % len(shape) for a in axes)
+    outer = tuple(a for a in range(len(shape)) if a not in inner)
+    moved = steps.permute(x, outer + inner)
+    batch = tuple(-1 if shape[a] is None else shape[a] for a in outer)
+    return steps.reshape(moved, (*batch, math.prod(shape[a] for a in inner)))
+
+
+def _is_float(x: Any) -> bool:
+    return isinstance(x, float) and not isinstance(x, np.generic)
+
+
+def _common(shapes: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+    rank = max(map(len, shapes))
+    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    return tuple(_length(lengths) for lengths in zip(*padded, strict=True))
+
+
+def _length(lengths: tuple[Any, ...]) -> Any:
+    """The one that is not 1; a length that is not known may be any."""
+    found = [n for n in lengths if not isinstance(n, int) or n != 1]
+    known = {n for n in found if isinstance(n, int)}
+    if len(known) > 1:
+        raise ValueError
+    return found[0] if found else 1

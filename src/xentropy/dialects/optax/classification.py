@@ -1,0 +1,108 @@
+"""Cross-entropies of logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import xentropy
+from xentropy.dialects import _steps as steps
+
+from .arguments import Given, optax_spoken, ranked, spread
+from .rows import dense, index
+
+__all__ = [
+    "poly_loss_cross_entropy",
+    "safe_softmax_cross_entropy",
+    "sigmoid_binary_cross_entropy",
+    "sigmoid_focal_loss",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_with_integer_labels",
+]
+
+
+@optax_spoken()
+def sigmoid_binary_cross_entropy(logits: Any, labels: Any) -> Any:
+    """``optax.losses.sigmoid_binary_cross_entropy`` of 0.2.8.
+
+    Infinite logits give 0 or +inf where the original gives NaN for some.
+    """
+    given = Given("sigmoid_binary_cross_entropy", logits=logits, labels=labels)
+    full = given.full(logits=given["logits"], labels=given["labels"])
+    x, t = spread(given["logits"], full), ranked(given["labels"], full.ndim)
+    return steps.cast(xentropy.sigmoid_cross_entropy(x, t), given.dtype("logits"))
+
+
+@optax_spoken()
+def sigmoid_focal_loss(logits: Any, labels: Any, *, alpha: Any = None, gamma: Any = 2.0) -> Any:
+    """``optax.losses.sigmoid_focal_loss`` of 0.2.8.
+
+    ``gamma`` is a number, at least 0; ``alpha`` a number or one for each entry of the last axis.
+    """
+    given = Given("sigmoid_focal_loss", logits=logits, labels=labels, alpha=alpha)
+    full = given.full(logits=given["logits"], labels=given["labels"])
+    x, t = spread(given["logits"], full), ranked(given["labels"], full.ndim)
+    dtype = given.dtype("logits", "alpha")
+    losses = xentropy.sigmoid_focal_cross_entropy(
+        given.widened(x, dtype), t, alpha=given["alpha"], gamma=given.number("gamma", gamma)
+    )
+    return steps.cast(losses, dtype)
+
+
+@optax_spoken(class_mask="where")
+def softmax_cross_entropy(logits: Any, labels: Any, axis: Any = -1, where: Any = None) -> Any:
+    """``optax.losses.softmax_cross_entropy`` of 0.2.8.
+
+    A logit of -inf whose label is 0 has the term 0, in the original NaN.
+    """
+    given = Given("softmax_cross_entropy", logits=logits, labels=labels, where=where)
+    return _softmax_cross_entropy(given, axis)
+
+
+@optax_spoken()
+def safe_softmax_cross_entropy(logits: Any, labels: Any) -> Any:
+    """``optax.losses.safe_softmax_cross_entropy`` of 0.2.8."""
+    given = Given("safe_softmax_cross_entropy", logits=logits, labels=labels)
+    return _softmax_cross_entropy(given, -1)
+
+
+def _softmax_cross_entropy(given: Given, axis: Any) -> Any:
+    x, t, axis, masks = dense(given, axis)
+    dtype = given.dtype("logits", "labels")
+    losses = xentropy.softmax_cross_entropy(given.widened(x, dtype), t, axis=axis, **masks)
+    return steps.cast(losses, dtype)
+
+
+@optax_spoken(class_mask="where")
+def softmax_cross_entropy_with_integer_labels(
+    logits: Any, labels: Any, axis: Any = -1, where: Any = None
+) -> Any:
+    """``optax.losses.softmax_cross_entropy_with_integer_labels`` of 0.2.8.
+
+    Labels outside ``[0, C)`` raise, or give NaN where they cannot be read; the original wraps
+    those of -1 to -C. The label of a class that is left out gives +inf, in the original a loss that
+    may be negative.
+    """
+    given = Given(
+        "softmax_cross_entropy_with_integer_labels", logits=logits, labels=labels, where=where
+    )
+    x, t, axis, masks = index(given, axis)
+    losses = xentropy.sparse_softmax_cross_entropy(x, t, axis=axis, **masks)
+    return steps.cast(losses, given.dtype("logits"))
+
+
+@optax_spoken(class_mask="where")
+def poly_loss_cross_entropy(
+    logits: Any, labels: Any, *, epsilon: Any = 2.0, axis: Any = -1, where: Any = None
+) -> Any:
+    """``optax.losses.poly_loss_cross_entropy`` of 0.2.8.
+
+    ``epsilon`` is a number. ``where`` has the rank of the logits.
+    """
+    given = Given("poly_loss_cross_entropy", "labels", logits=logits, labels=labels, where=where)
+    x, t, axis, masks = dense(given, axis, expands=False)
+    dtype = given.dtype("logits", "labels")
+    epsilon = given.number("epsilon", epsilon)
+    losses = xentropy.poly_cross_entropy(
+        given.widened(x, dtype), t, epsilon=epsilon, axis=axis, **masks
+    )
+    return steps.cast(losses, dtype)
