@@ -290,7 +290,12 @@ def _from_tape(backend: Backend, tape: Tape, root: Any, primals: Arrays) -> Arra
 
 
 def _is_ours(function: Any, modules: tuple[str, ...] = _OURS) -> bool:
-    """Whether it is what its name says: a wrapper takes the name over, but may do more."""
+    """Whether it is what its name says: a wrapper takes the name over, but may do more.
+
+    An instance is what its class is.
+    """
+    if not hasattr(function, "__name__"):
+        function = type(function)
     module = str(getattr(function, "__module__", ""))
     found = getattr(sys.modules.get(module), getattr(function, "__name__", ""), None)
     return f"{module}.".startswith(modules) and found is function
