@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import xentropy
+from tests.cases import need_dtype
 from tests.dialects import case as cases
 from tests.dialects.case import LIVE, Array, Case, Outcome, outcome
 from xentropy import dialects
@@ -64,6 +65,9 @@ def assert_agrees(got: Any, original: Any, truth: Any) -> None:
 def test_it_is_the_original(harness: Harness, dialect: str, case: Case) -> None:
     if not harness.float64 and "float64" in {getattr(x, "dtype", None) for x in case.args}:
         pytest.skip("no float64 in this process")
+    for x in case.args:
+        if getattr(x, "dtype", None) is not None and x.dtype.itemsize == 2 and x.dtype.kind in "fV":
+            need_dtype(harness, x.dtype.name)
     there = recorded(dialect)[str(case)]
     here = outcome(lambda: ours(harness, dialect, case))
     if there.error:
