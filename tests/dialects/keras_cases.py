@@ -58,8 +58,9 @@ def original(case: Case) -> tuple[Any, tuple[Any, ...]]:
 
 
 def _probabilities(r: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    x = r.uniform(0.05, 0.95, shape)
-    return x / x.sum(-1, keepdims=True)
+    x: Array = r.uniform(0.05, 0.95, shape)
+    shares: Array = x / x.sum(-1, keepdims=True)
+    return shares
 
 
 def _targets(r: np.random.Generator, shape: tuple[int, ...], dtype: str) -> dict[str, Array]:
@@ -212,7 +213,7 @@ def _extremes() -> Iterator[Case]:
     hot = np.eye(3)[[0, 2, 1, 1]]
     sure = np.array([[1.0, 0.0, 0.0], [1e-9, 0.5, 0.5], [0.999999, 5e-7, 5e-7], [0.0, 1.0, 0.0]])
     for dtype in ("float32", "float64"):
-        wide = dtype == "float64"
+        again = dtype == "float64"
         x, t, p = array(far, dtype), array(hot, dtype), array(sure, dtype)
         k = np.array([0, 2, 1, 1])
         for function in ("categorical_crossentropy", "binary_crossentropy"):
@@ -226,7 +227,7 @@ def _extremes() -> Iterator[Case]:
         yield Case(f"sure {dtype}", "categorical_focal_crossentropy", (t, p), {}, (1,))
         yield Case(f"sure {dtype}", "kl_divergence", (t, p), {}, (1,))
         yield Case(f"sure {dtype}", "poisson", (t, p), {}, (1,))
-        for function in ("mean_squared_error", "huber", "log_cosh")[2 * wide :]:
+        for function in ("mean_squared_error", "huber", "log_cosh")[2 * again :]:
             yield Case(f"far {dtype}", function, (t, x), {}, (1,))
         positive = np.abs(x)
         yield Case(f"far {dtype}", "mean_squared_logarithmic_error", (t, positive), {}, (1,))
@@ -241,6 +242,10 @@ def _extremes() -> Iterator[Case]:
         row[1, 2] = np.nan
         yield Case(f"NaN {dtype}", "categorical_crossentropy", (t, row), {}, (1,))
         yield Case(f"NaN {dtype}", "mean_squared_error", (t, row), {}, (1,))
+    yield from _empty()
+
+
+def _empty() -> Iterator[Case]:
     empty = np.zeros((0, 3), np.float32)
     for function in CLASSES:
         options = {"q": 0.5} if function.endswith("cross_entropy") else {}
@@ -277,12 +282,21 @@ def _classes() -> Iterator[Case]:
             if options.get("label_smoothing") and "axis" in options and function[0] == "c":
                 continue
             yield Case(shown, name, (t[labels], given), options, (1,), {})
+
+
+def _reductions() -> Iterator[Case]:
+    """Every reduction with weights of each shape."""
+    r = np.random.default_rng(12)
+    call: dict[str, Any]
+    options: dict[str, Any]
+    shape: tuple[int, ...]
     for name in ("MeanSquaredError", "SparseCategoricalCrossentropy"):
         sparse = name[0] == "S"
         t, x = _targets(r, SHAPES[0], "float32"), _predictions(r, SHAPES[0], "float32")
         args = (t["index"], x["probabilities"]) if sparse else (t["values"], x["values"])
         for how in REDUCTIONS:
-            for shape in ((4,), (4, 1), ())[: 3 if how in ("mean", "none") else 1]:
+            shapes: tuple[tuple[int, ...], ...] = ((4,), (4, 1), ())
+            for shape in shapes[: 3 if how in ("mean", "none") else 1]:
                 call = {"sample_weight": array(r.uniform(0.0, 2.0, shape), "float32")}
                 yield Case(f"{how} weights {shape}", name, args, {"reduction": how}, (1,), call)
                 if sparse:
@@ -348,6 +362,6 @@ def _errors() -> Iterator[Case]:
 
 CASES = [
     case
-    for some in (_functions, _labels, _extremes, _classes, _errors)
+    for some in (_functions, _labels, _extremes, _classes, _reductions, _errors)
     for case in some()
 ]

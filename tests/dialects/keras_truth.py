@@ -67,10 +67,12 @@ class Dual:
 
     def __truediv__(self, o: Any) -> Dual:
         o = lift(o)
-        return self * o.chain(1 / o.v, -1 / o.v**2)
+        quotient: Dual = self * o.chain(1 / o.v, -1 / o.v**2)
+        return quotient
 
     def __rtruediv__(self, o: Any) -> Dual:
-        return lift(o) / self
+        quotient: Dual = lift(o) / self
+        return quotient
 
     def sum(self, axis: int, keepdims: bool = False) -> Dual:
         axis %= self.v.ndim
@@ -172,11 +174,11 @@ def rows(case: Case, function: str, t: Any, x: Dual, o: dict[str, Any], dtype: s
         else:
             p, q, c = x, 1 - x, clip(x, *eps)
             cost, cost_not = -log(c), -log1p(-c)
-        loss = t * cost + (1 - t) * cost_not
+        loss: Dual = t * cost + (1 - t) * cost_not
         if "focal" in function:
             loss = power(t * q + (1 - t) * p, o.get("gamma", 2.0)) * loss
             if o.get("apply_class_balancing"):
-                a = Wide(o.get("alpha", 0.25))
+                a: Any = Wide(o.get("alpha", 0.25))
                 loss = (t * a + (1 - t) * (1 - a)) * loss
         return loss.mean(axis)
     return of_values(function, t, x, o, eps[0])
@@ -215,7 +217,7 @@ def of_values(function: str, t: Dual, x: Dual, o: dict[str, Any], eps: Any) -> D
     if function == "mean_absolute_error":
         return a.mean(-1)
     if function == "mean_absolute_percentage_error":
-        return 100 * (a / np.maximum(np.abs(t.v), eps)).mean(-1)
+        return (100 * a / np.maximum(np.abs(t.v), eps)).mean(-1)
     if function == "huber":
         d = Wide(o.get("delta", 1.0))
         return pick(a.v <= d, e * e * Wide(0.5), d * a - d * d / 2).mean(-1)

@@ -30,7 +30,9 @@ __all__ = [
 
 def _linear(x: Any, output: Any, pull: Callable[[Any], Any]) -> Any:
     """A linear step: ``pull`` is its transpose."""
-    record(backend_of(x).xp, steps.linear, (x,), {}, output, lambda wanted, c: (pull(c),))
+    backend = backend_of(x)
+    if not backend.autodiff:
+        record(backend.xp, steps.linear, (x,), {}, output, lambda wanted, c: (pull(c),))
     return output
 
 

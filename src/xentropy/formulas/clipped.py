@@ -58,9 +58,7 @@ class _Focal(NamedTuple):
     loss: Any
 
 
-def _factors(
-    xp: Namespace, x: Any, t: Any, alpha: Any, smoothing: Any, dtype: str
-) -> _Focal:
+def _factors(xp: Namespace, x: Any, t: Any, alpha: Any, smoothing: Any, dtype: str) -> _Focal:
     pos, neg = smooth_binary(t, smoothing)
     balance = 1.0 if alpha is None else alpha * pos + (1.0 - alpha) * neg
     loss = _binary(xp, x, t, smoothing=smoothing, dtype=dtype)

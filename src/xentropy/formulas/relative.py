@@ -61,9 +61,7 @@ def _squared_logarithmic_partials(
 
 
 percentage_error, squared_logarithmic_error = (
-    weighted(
-        name, value, partials, prediction="predictions", labels="targets", reduces="none"
-    )
+    weighted(name, value, partials, prediction="predictions", labels="targets", reduces="none")
     for name, value, partials in (
         ("percentage_error", _percentage, _percentage_partials),
         (

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numbers
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 
 from xentropy.dialects import _steps as steps
 from xentropy.dialects._speech import spoken
-from xentropy.dispatch import backend_of, is_weak
+from xentropy.dispatch import Backend, backend_of, is_weak
 from xentropy.errors import OptionError, ShapeError, UnsupportedError
 from xentropy.validation import Call
 
@@ -18,7 +19,9 @@ __all__ = [
     "as_keras",
     "axis_of",
     "broadcast",
+    "cast",
     "dtype_named",
+    "finish",
     "indices",
     "require_one_shape",
     "row_mean",
@@ -108,7 +111,8 @@ def axis_of(name: str, axis: Any, x: Any) -> int:
     if not is_int or not -x.ndim <= axis < x.ndim:
         msg = f"xentropy.{name}: `axis` must be an int in [{-x.ndim}, {x.ndim}), not {axis!r}."
         raise OptionError(msg)
-    return int(axis) % x.ndim - x.ndim
+    position: int = int(axis) % x.ndim - x.ndim
+    return position
 
 
 def row_mean(losses: Any, axis: int = -1) -> Any:
@@ -116,10 +120,12 @@ def row_mean(losses: Any, axis: int = -1) -> Any:
     if not losses.ndim:
         msg = "`y_pred` must have an axis, to take the mean along."
         raise ShapeError(msg)
-    xp = backend_of(losses).xp
+    backend = backend_of(losses)
+    xp = backend.xp
     n = xp.size(losses, axis)
     if isinstance(n, int):
-        return steps.row_sum(losses, axis, 1.0 / n if n else float("nan"))
+        with _quiet(backend):
+            return steps.row_sum(losses, axis, 1.0 / n if n else float("nan"))
     return steps.multiply(steps.row_sum(losses, axis), 1.0 / xp.astype(n, losses.dtype))
 
 
@@ -129,10 +135,11 @@ def indices(y_true: Any, ignored: int | None) -> Any:
     xp, kind = backend.xp, backend.dtype_name(y_true)
     if "int" in kind:
         return y_true
-    with np.errstate(invalid="ignore"):
-        whole = xp.astype(y_true, getattr(xp, backend.index_dtype(y_true)))
-        back = xp.astype(whole, y_true.dtype)
-    return xp.where(back == y_true, whole, -1 if ignored != -1 else -2)
+    given = y_true if kind == "float64" else xp.astype(y_true, xp.float32)
+    wrong = -1 if ignored != -1 else -2
+    fitting = xp.where(xp.abs(given) < 2.0**31, given, wrong)
+    whole = xp.astype(fitting, getattr(xp, backend.index_dtype(y_true)))
+    return xp.where(xp.astype(whole, given.dtype) == given, whole, wrong)
 
 
 _DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -167,4 +174,15 @@ def cast(x: Any, name: str) -> Any:
         except TypeError:
             msg = f"{backend.name} has no {name} here.\nHint: for bfloat16 import ml_dtypes."
             raise UnsupportedError(msg) from None
-    return steps.cast(x, found)
+    return finish(x, found)
+
+
+def finish(losses: Any, dtype: Any) -> Any:
+    """Losses in the dtype of the original; what overflows is infinite, as in the formulas."""
+    with _quiet(backend_of(losses)):
+        return steps.cast(losses, dtype)
+
+
+def _quiet(backend: Backend) -> AbstractContextManager[Any]:
+    """Without NumPy's warnings; of what torch.compile reads there are none."""
+    return nullcontext() if backend.autodiff else np.errstate(all="ignore")

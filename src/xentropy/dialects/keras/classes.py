@@ -40,8 +40,9 @@ class _Loss:
 
     def __init__(self, reduction: Any, name: Any, dtype: Any, **options: Any) -> None:
         if reduction not in REDUCTIONS:
-            msg = f"`reduction` must be one of {', '.join(map(repr, REDUCTIONS))}."
-            raise OptionError(f"{msg}\n  reduction: {reduction!r}")
+            known = ", ".join(map(repr, REDUCTIONS))
+            msg = f"`reduction` must be one of {known}, not {reduction!r}."
+            raise OptionError(msg)
         self.reduction = reduction
         self.name = name
         self.dtype = dtype_named(dtype)

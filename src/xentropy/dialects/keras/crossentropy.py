@@ -6,7 +6,6 @@ import warnings
 from typing import Any
 
 import xentropy
-from xentropy.dialects import _steps as steps
 from xentropy.dispatch import backend_of
 from xentropy.errors import OptionError
 from xentropy.formulas import clipped
@@ -17,6 +16,7 @@ from ._inputs import (
     as_keras,
     axis_of,
     broadcast,
+    finish,
     indices,
     require_one_shape,
     row_mean,
@@ -59,7 +59,7 @@ def binary_crossentropy(
         call = Call(name, probs=x, labels=t)
         elementwise(call, "labels", "binary")
         losses = call.apply(clipped.binary, smoothing=smoothing(call, label_smoothing))
-    return steps.cast(row_mean(losses, axis), x.dtype)
+    return finish(row_mean(losses, axis), x.dtype)
 
 
 @as_keras
@@ -95,7 +95,7 @@ def binary_focal_crossentropy(
             gamma=_gamma(call, gamma),
             smoothing=smoothing(call, label_smoothing),
         )
-    return steps.cast(row_mean(losses, axis), x.dtype)
+    return finish(row_mean(losses, axis), x.dtype)
 
 
 def _warn_of_one_class(name: str, x: Any) -> None:
@@ -128,7 +128,7 @@ def categorical_crossentropy(
         call = Call(name, probs=x, labels=t)
         rows(call, "dense", axis=axis, kind="probs")
         losses = call.apply(clipped.categorical, smoothing=smoothing(call, label_smoothing))
-    return steps.cast(losses, x.dtype)
+    return finish(losses, x.dtype)
 
 
 @as_keras
@@ -168,7 +168,7 @@ def categorical_focal_crossentropy(
             gamma=_gamma(call, gamma),
             smoothing=share,
         )
-    return steps.cast(losses, x.dtype)
+    return finish(losses, x.dtype)
 
 
 @as_keras
@@ -194,7 +194,7 @@ def sparse_categorical_crossentropy(
         call = Call(name, probs=x, labels=t)
         rows(call, "index", axis=axis, ignore_index=ignore_class, kind="probs")
         losses = call.apply(clipped.sparse)
-    return steps.cast(losses, x.dtype)
+    return finish(losses, x.dtype)
 
 
 def without_class_axis(y_true: Any, y_pred: Any, axis: int) -> Any:
@@ -215,4 +215,4 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) ->
     call = Call(name, probs=x, labels=indices(without_class_axis(t, x, -1), None))
     rows(call, "index", axis=-1, kind="probs")
     exponent = number(call, "q", q, "in (0, 1)", lambda q: 0.0 < q < 1.0)
-    return steps.cast(call.apply(generalized, q=exponent), x.dtype)
+    return finish(call.apply(generalized, q=exponent), x.dtype)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import xentropy
-from xentropy.dialects import _steps as steps
 from xentropy.formulas import keras_poisson, relative
 from xentropy.formulas.formula import Formula
 from xentropy.validation import Call, elementwise, rows
 
-from ._inputs import as_keras, broadcast, row_mean, same_rank, taken
+from ._inputs import as_keras, broadcast, finish, row_mean, same_rank, taken
 
 __all__ = [
     "huber",
@@ -42,14 +41,14 @@ def _by_formula(name: str, formula: Formula, t: Any, x: Any) -> Any:
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     """``keras.losses.mean_squared_error`` of 3.15: the mean over the last axis."""
     t, x = _fitted("mean_squared_error", y_true, y_pred)
-    return steps.cast(row_mean(xentropy.squared_error(x, t)), x.dtype)
+    return finish(row_mean(xentropy.squared_error(x, t)), x.dtype)
 
 
 @as_keras
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     """``keras.losses.mean_absolute_error`` of 3.15: the mean over the last axis."""
     t, x = _fitted("mean_absolute_error", y_true, y_pred)
-    return steps.cast(row_mean(xentropy.absolute_error(x, t)), x.dtype)
+    return finish(row_mean(xentropy.absolute_error(x, t)), x.dtype)
 
 
 @as_keras
@@ -60,7 +59,7 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     """
     name = "mean_absolute_percentage_error"
     t, x = _fitted(name, y_true, y_pred)
-    return steps.cast(row_mean(_by_formula(name, relative.percentage_error, t, x)), x.dtype)
+    return finish(row_mean(_by_formula(name, relative.percentage_error, t, x)), x.dtype)
 
 
 @as_keras
@@ -78,14 +77,14 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     """``keras.losses.huber`` of 3.15: the mean over the last axis; ``delta`` is above 0."""
     t, x = _fitted("huber", y_true, y_pred)
-    return steps.cast(row_mean(xentropy.huber(x, t, delta=delta)), x.dtype)
+    return finish(row_mean(xentropy.huber(x, t, delta=delta)), x.dtype)
 
 
 @as_keras
 def log_cosh(y_true: Any, y_pred: Any) -> Any:
     """``keras.losses.log_cosh`` of 3.15, with all digits near 0: the mean over the last axis."""
     t, x = _fitted("log_cosh", y_true, y_pred)
-    return steps.cast(row_mean(xentropy.log_cosh(x, t)), x.dtype)
+    return finish(row_mean(xentropy.log_cosh(x, t)), x.dtype)
 
 
 @as_keras
@@ -98,7 +97,7 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     t, x = broadcast("kl_divergence", t, x)
     call = Call("kl_divergence", probs=x, labels=t)
     rows(call, "dense", axis=-1, kind="probs")
-    return steps.cast(call.apply(keras_poisson.divergence), x.dtype)
+    return finish(call.apply(keras_poisson.divergence), x.dtype)
 
 
 @as_keras
@@ -106,4 +105,4 @@ def poisson(y_true: Any, y_pred: Any) -> Any:
     """``keras.losses.poisson`` of 3.15: the mean over the last axis of rates, not logarithms."""
     x, t = taken("poisson", y_true, y_pred)
     t, x = broadcast("poisson", t, x)
-    return steps.cast(row_mean(_by_formula("poisson", keras_poisson.poisson, t, x)), x.dtype)
+    return finish(row_mean(_by_formula("poisson", keras_poisson.poisson, t, x)), x.dtype)
