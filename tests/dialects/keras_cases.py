@@ -130,7 +130,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"gamma": 0.5, "alpha": 1.0},
         {"gamma": 0.0, "axis": 1},
         {"from_logits": True},
-        {"from_logits": True, "gamma": 3.0, "label_smoothing": 0.1},
+        {"from_logits": True, "gamma": 1.0, "label_smoothing": 0.1},
     ],
     "sparse_categorical_crossentropy": [
         {"from_logits": True},
@@ -272,7 +272,7 @@ def _classes() -> Iterator[Case]:
             wrt = () if dtype == "float64" else (1,)
             if dtype not in ("float16", "bfloat16"):
                 yield Case(dtype, name, (t[labels], x[predictions]), how, wrt, {})
-            if dtype != "float32":
+            if dtype == DTYPES[len(function) % 2] or dtype == "float64":
                 same = {**how, "dtype": dtype}
                 yield Case(f"{dtype} kept", name, (t[labels], x[predictions]), same, (1,), {})
         for options in OPTIONS.get(function, [])[:1]:

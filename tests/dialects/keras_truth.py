@@ -217,7 +217,8 @@ def of_values(function: str, t: Dual, x: Dual, o: dict[str, Any], eps: Any) -> D
     if function == "mean_absolute_error":
         return a.mean(-1)
     if function == "mean_absolute_percentage_error":
-        return (100 * a / np.maximum(np.abs(t.v), eps)).mean(-1)
+        share: Dual = a / np.maximum(np.abs(t.v), eps)
+        return (share * 100).mean(-1)
     if function == "huber":
         d = Wide(o.get("delta", 1.0))
         return pick(a.v <= d, e * e * Wide(0.5), d * a - d * d / 2).mean(-1)
