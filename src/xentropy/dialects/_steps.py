@@ -15,18 +15,7 @@ from xentropy.formulas import reduction, steps
 from xentropy.formulas.formula import unbroadcast
 from xentropy.reduction import Mean
 
-__all__ = [
-    "broadcast",
-    "cast",
-    "keep",
-    "mean",
-    "multiply",
-    "permute",
-    "quotient",
-    "reshape",
-    "row_sum",
-    "total",
-]
+__all__ = ["broadcast", "cast", "choose", "expand", "mean", "multiply", "permute", "quotient", "reshape", "row_sum", "squeeze", "total",]
 
 
 def _linear(x: Any, output: Any, pull: Callable[[Any], Any]) -> Any:
@@ -111,8 +100,19 @@ def permute(x: Any, axes: tuple[int, ...]) -> Any:
     return _linear(x, xp.permute_dims(x, axes), lambda c: xp.permute_dims(c, back))
 
 
-def keep(x: Any, mask: Any) -> Any:
-    """``x`` where a mask of its shape keeps it, 0 elsewhere whatever stands there."""
+def choose(condition: Any, x: Any, other: float) -> Any:
+    """``x`` where a condition holds, elsewhere a number, through which nothing flows back."""
     xp = backend_of(x).xp
-    zero = xp.zeros_like(x)
-    return _linear(x, xp.where(mask, x, zero), lambda c: xp.where(mask, c, xp.zeros_like(c)))
+    return _linear(x, xp.where(condition, x, other), lambda c: xp.where(condition, c, 0.0))
+
+
+def squeeze(x: Any) -> Any:
+    """``x`` without its last axis, of length 1."""
+    xp = backend_of(x).xp
+    return _linear(x, xp.squeeze(x, -1), lambda c: xp.expand_dims(c, axis=-1))
+
+
+def expand(x: Any) -> Any:
+    """``x`` with a new first axis."""
+    xp = backend_of(x).xp
+    return _linear(x, xp.expand_dims(x, axis=0), lambda c: xp.squeeze(c, 0))

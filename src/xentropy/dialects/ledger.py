@@ -28,6 +28,8 @@ class Entry:
         Where the original documents what it promises, or its issue.
     args, options, wrt
         A call that shows it. An array is ``{"dtype": …, "data": …}``.
+    call
+        Of a class, whose arguments are ``options``: the keyword arguments of the call.
     original_value, our_value, original_gradient, our_gradient
         What the call gives, and its gradients by the arguments ``wrt``; an error by its name.
     """
@@ -46,6 +48,7 @@ class Entry:
     wrt: list[int]
     original_gradient: Any = None
     our_gradient: Any = None
+    call: dict[str, Any] | None = None
 
     def __str__(self) -> str:
         return f"{self.dialect}.{self.function}: {self.condition}"

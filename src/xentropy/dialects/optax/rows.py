@@ -40,7 +40,7 @@ def dense(given: Given, axis: Any, *, expands: bool = True) -> Rows:
     masks = _masks(given, where, axes[0])
     if "class_mask" in masks:
         # A label on a class that is left out has no term; to the core it is impossible.
-        t = steps.keep(spread(t, x), spread(where, x))
+        t = steps.choose(x, spread(t, 0.0), spread(where, x))
     return Rows(x, t, axes[0], masks)
 
 

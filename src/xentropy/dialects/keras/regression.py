@@ -1,0 +1,108 @@
+"""The losses of keras.losses that compare values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import xentropy
+from xentropy.formulas import keras_poisson, relative
+from xentropy.formulas.formula import Formula
+from xentropy.validation import Call, elementwise, rows
+
+from ._inputs import as_keras, broadcast, finish, row_mean, same_rank, taken
+
+__all__ = [
+    "huber",
+    "kl_divergence",
+    "log_cosh",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "poisson",
+]
+
+
+def _fitted(name: str, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+    """Targets and predictions in one shape."""
+    x, t = taken(name, y_true, y_pred)
+    t, x = same_rank(t, x)
+    t, x = broadcast(name, t, x)
+    return t, x
+
+
+def _by_formula(name: str, formula: Formula, t: Any, x: Any) -> Any:
+    call = Call(name, predictions=x, targets=t)
+    elementwise(call, "targets", "values")
+    return call.apply(formula)
+
+
+@as_keras
+def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
+    """``keras.losses.mean_squared_error`` of 3.15: the mean over the last axis."""
+    t, x = _fitted("mean_squared_error", y_true, y_pred)
+    return finish(row_mean(xentropy.squared_error(x, t)), x.dtype)
+
+
+@as_keras
+def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
+    """``keras.losses.mean_absolute_error`` of 3.15: the mean over the last axis."""
+    t, x = _fitted("mean_absolute_error", y_true, y_pred)
+    return finish(row_mean(xentropy.absolute_error(x, t)), x.dtype)
+
+
+@as_keras
+def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
+    """``keras.losses.mean_absolute_percentage_error`` of 3.15: the mean over the last axis.
+
+    Targets nearer to 0 than 1e-7 divide as 1e-7.
+    """
+    name = "mean_absolute_percentage_error"
+    t, x = _fitted(name, y_true, y_pred)
+    return finish(row_mean(_by_formula(name, relative.percentage_error, t, x)), x.dtype)
+
+
+@as_keras
+def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
+    """``keras.losses.mean_squared_logarithmic_error`` of 3.15: the mean over the last axis.
+
+    The result is float32 of 16 bits too, as in Keras.
+    """
+    name = "mean_squared_logarithmic_error"
+    t, x = _fitted(name, y_true, y_pred)
+    return row_mean(_by_formula(name, relative.squared_logarithmic_error, t, x))
+
+
+@as_keras
+def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
+    """``keras.losses.huber`` of 3.15: the mean over the last axis; ``delta`` is above 0."""
+    t, x = _fitted("huber", y_true, y_pred)
+    return finish(row_mean(xentropy.huber(x, t, delta=delta)), x.dtype)
+
+
+@as_keras
+def log_cosh(y_true: Any, y_pred: Any) -> Any:
+    """``keras.losses.log_cosh`` of 3.15, with all digits near 0: the mean over the last axis."""
+    t, x = _fitted("log_cosh", y_true, y_pred)
+    return finish(row_mean(xentropy.log_cosh(x, t)), x.dtype)
+
+
+@as_keras
+def kl_divergence(y_true: Any, y_pred: Any) -> Any:
+    """``keras.losses.kl_divergence`` of 3.15: the sum over the last axis.
+
+    Labels and predictions are probabilities, clipped to [1e-7, 1].
+    """
+    x, t = taken("kl_divergence", y_true, y_pred)
+    t, x = broadcast("kl_divergence", t, x)
+    call = Call("kl_divergence", probs=x, labels=t)
+    rows(call, "dense", axis=-1, kind="probs")
+    return finish(call.apply(keras_poisson.divergence), x.dtype)
+
+
+@as_keras
+def poisson(y_true: Any, y_pred: Any) -> Any:
+    """``keras.losses.poisson`` of 3.15: the mean over the last axis of rates, not logarithms."""
+    x, t = taken("poisson", y_true, y_pred)
+    t, x = broadcast("poisson", t, x)
+    return finish(row_mean(_by_formula("poisson", keras_poisson.poisson, t, x)), x.dtype)

@@ -1,0 +1,148 @@
+"""What the classes of the dialect keras do beside their values: masks, dtypes, names, messages."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import pytest
+
+import xentropy
+from tests.dialects.case import Case
+from tests.dialects.test_grid import need_dtypes
+from xentropy.dialects import keras
+from xentropy.testing import Harness
+
+LABELS = np.array([0, 1, 2, 1])
+PROBS = np.array(
+    [[0.7, 0.2, 0.1], [np.nan, 0.5, 0.5], [0.3, 0.3, 0.4], [0.1, 0.8, 0.1]], np.float32
+)
+KEPT = np.array([True, False, True, True])
+COSTS = -np.log([0.7, 0.0, 0.4, 0.8], where=KEPT, out=np.zeros(4))
+
+
+class Masked(np.ndarray[Any, Any]):
+    """An array that carries a mask of Keras, as a tensor of its layers does."""
+
+    _keras_mask: Any = None
+
+    def __array_finalize__(self, of: Any) -> None:
+        self._keras_mask = getattr(of, "_keras_mask", None)
+
+
+def masked(x: np.ndarray[Any, Any], mask: Any) -> Masked:
+    found = x.view(Masked)
+    found._keras_mask = mask
+    return found
+
+
+@pytest.mark.parametrize(
+    ("reduction", "weights", "expected"),
+    [
+        ("none", None, COSTS),
+        ("sum", None, COSTS.sum()),
+        ("mean", None, COSTS.sum() / 3),
+        ("mean", [1.0, 1.0, 2.0, 0.0], (COSTS * [1, 1, 2, 0]).sum() / 3),
+        ("mean_with_sample_weight", None, COSTS.sum() / 3),
+        ("mean_with_sample_weight", [1.0, 9.0, 2.0, 0.0], (COSTS * [1, 9, 2, 0]).sum() / 3),
+    ],
+)
+def test_a_mask_leaves_out_whatever_stands_there(
+    reduction: str, weights: Any, expected: Any
+) -> None:
+    loss = keras.SparseCategoricalCrossentropy(reduction=reduction)
+    found = loss(LABELS, masked(PROBS, KEPT), weights)
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-6)
+
+
+def test_a_mask_stops_the_gradient() -> None:
+    loss = keras.SparseCategoricalCrossentropy()
+    _, gradient = xentropy.value_and_grad(loss, 1)(LABELS, masked(PROBS, KEPT))
+    np.testing.assert_allclose(gradient[0], [-0.3 / 2.1, 1 / 3, 1 / 3], rtol=1e-5)
+    assert (np.asarray(gradient[1]) == 0).all()
+
+
+def test_a_mask_joins_the_class_that_is_ignored() -> None:
+    loss = keras.SparseCategoricalCrossentropy(ignore_class=2)
+    found = loss(LABELS, masked(PROBS, KEPT))
+    np.testing.assert_allclose(found, COSTS[[0, 3]].mean(), rtol=1e-6)
+
+
+def test_a_mask_of_regression() -> None:
+    predictions = masked(np.array([[1.0, 3.0], [np.inf, 0.0]]), np.array([True, False]))
+    assert keras.MeanSquaredError()(np.zeros((2, 2)), predictions) == 5.0
+
+
+def test_a_tensor_carries_its_mask(harness: Harness) -> None:
+    predictions = harness.array(PROBS)
+    try:
+        predictions._keras_mask = harness.array(KEPT)
+    except AttributeError:
+        pytest.skip("arrays carry no attributes")
+    found = keras.SparseCategoricalCrossentropy()(harness.array(LABELS), predictions)
+    np.testing.assert_allclose(harness.numpy(found), COSTS.sum() / 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_a_class_computes_in_its_dtype(harness: Harness, dtype: str) -> None:
+    need_dtypes(harness, Case(dtype, "MeanSquaredError", (), {"dtype": dtype}, call={}))
+    x, t = harness.array(np.full((2, 3), 1.5, np.float32)), harness.array(np.zeros((2, 3)))
+    grad = xentropy.value_and_grad(keras.MeanSquaredError(dtype=dtype), 1)
+    value, gradient = grad(t, x)
+    assert xentropy.backend_of(value).dtype_name(value) == dtype
+    assert xentropy.backend_of(gradient).dtype_name(gradient) == "float32"
+    np.testing.assert_array_equal(harness.numpy(value).astype(np.float64), 2.25)
+    np.testing.assert_allclose(harness.numpy(gradient), 0.5, rtol=1e-2)
+
+
+class Policy:
+    compute_dtype = "float16"
+
+
+@pytest.mark.parametrize("dtype", [Policy(), "mixed_float16", np.float16, np.dtype("float16")])
+def test_dtypes_have_many_names(dtype: Any) -> None:
+    assert keras.Huber(dtype=dtype).dtype == "float16"
+
+
+def test_lists_are_float32() -> None:
+    found: Any = keras.mean_squared_error([[0.0, 1.0], [0.0, 0.0]], [[1, 1], [1, 0]])
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, [0.5, 0.5])
+
+
+def test_the_documented_examples() -> None:
+    close = functools.partial(np.testing.assert_allclose, rtol=2e-3)
+    y_true, y_pred = [[0, 1], [0, 0]], [[0.6, 0.4], [0.4, 0.6]]
+    close(keras.binary_crossentropy(y_true, y_pred), [0.916, 0.714])
+    close(keras.binary_focal_crossentropy(y_true, y_pred, gamma=2), [0.330, 0.206])
+    close(keras.huber(y_true, y_pred), [0.18, 0.13])
+    probs = [[0.05, 0.95, 0], [0.1, 0.8, 0.1]]
+    close(keras.sparse_categorical_crossentropy([1, 2], probs), [0.0513, 2.303])
+    loss = keras.SparseCategoricalCrossentropy()
+    close(loss([1, 2], probs), 1.177)
+    close(loss([1, 2], probs, sample_weight=[0.3, 0.7]), 0.814)
+
+
+def test_a_loss_says_what_it_is() -> None:
+    loss = keras.Huber(delta=2.0, reduction="sum")
+    assert repr(loss) == "Huber(delta=2.0, reduction='sum', dtype='float32')"
+    assert (loss.name, loss.delta) == ("huber_loss", 2.0)
+    with pytest.raises(AttributeError, match="'Huber' object has no attribute 'axis'"):
+        _ = loss.axis
+
+
+def test_errors_name_the_arguments_of_keras() -> None:
+    x = np.zeros((2, 3), np.float32)
+    with pytest.raises(xentropy.LabelError, match=r"`y_true` must lie in \[0, 3\)"):
+        keras.sparse_categorical_crossentropy(np.array([0, 3]), x)
+    with pytest.raises(xentropy.ShapeError, match="`y_true` must have the shape of `y_pred`"):
+        keras.binary_crossentropy(x[0], x)
+    with pytest.raises(TypeError, match="`y_pred` must be real floating"):
+        keras.mean_squared_error(x, x.astype(int))
+
+
+def test_one_class_is_warned_of() -> None:
+    x = np.ones((2, 1), np.float32)
+    with pytest.warns(SyntaxWarning, match="one class"):
+        keras.categorical_crossentropy(x, x)
