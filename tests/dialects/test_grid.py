@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from typing import Any
 
 import ml_dtypes
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 import xentropy
+from tests.cases import need_dtype
+from tests.cases.case import HALF
 from tests.dialects import case as cases
 from tests.dialects.case import LIVE, Array, Case, Outcome, outcome
 from xentropy import dialects
@@ -21,7 +24,7 @@ ALL = [(d, case) for d in dialects.DIALECTS for case in cases.module(d).CASES]
 
 def ours(harness: Harness, dialect: str, case: Case) -> tuple[Any, tuple[Any, ...]]:
     """Value and gradients by the dialect."""
-    function = getattr(getattr(dialects, dialect), case.function)
+    function = operator.attrgetter(case.function)(getattr(dialects, dialect))
     convert = functools.partial(converted, harness)
     options = {name: convert(x) for name, x in case.options.items()}
     if case.call is not None:
@@ -35,6 +38,12 @@ def ours(harness: Harness, dialect: str, case: Case) -> tuple[Any, tuple[Any, ..
 
 def converted(harness: Harness, x: Any) -> Any:
     return harness.array(x) if isinstance(x, np.ndarray) else x
+
+
+def need_dtypes(harness: Harness, case: Case) -> None:
+    given = (*case.args, *case.options.values(), *(case.call or {}).values())
+    for dtype in {x.dtype.name for x in given if isinstance(x, np.ndarray)} & set(HALF):
+        need_dtype(harness, dtype)
 
 
 def numpy(harness: Harness, x: Any) -> Array:
@@ -64,6 +73,7 @@ def assert_agrees(got: Any, original: Any, truth: Any) -> None:
 def test_it_is_the_original(harness: Harness, dialect: str, case: Case) -> None:
     if not harness.float64 and "float64" in {getattr(x, "dtype", None) for x in case.args}:
         pytest.skip("no float64 in this process")
+    need_dtypes(harness, case)
     there = recorded(dialect)[str(case)]
     here = outcome(lambda: ours(harness, dialect, case))
     if there.error:

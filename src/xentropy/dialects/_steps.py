@@ -15,7 +15,17 @@ from xentropy.formulas import reduction, steps
 from xentropy.formulas.formula import unbroadcast
 from xentropy.reduction import Mean
 
-__all__ = ["broadcast", "cast", "mean", "multiply", "quotient", "reshape", "row_sum", "total"]
+__all__ = [
+    "broadcast",
+    "cast",
+    "mean",
+    "multiply",
+    "quotient",
+    "reshape",
+    "row_sum",
+    "squeeze",
+    "total",
+]
 
 
 def _linear(x: Any, output: Any, pull: Callable[[Any], Any]) -> Any:
@@ -85,3 +95,9 @@ def mean(losses: Any, weights: Any = None, denominator: Any = None, of_none: flo
     if of_none != 0.0 or math.isnan(of_none):
         options["of_none"] = str(of_none)
     return backend.apply(reduction.mean, (losses, weights, denominator), options)
+
+
+def squeeze(x: Any) -> Any:
+    """``x`` without its last axis, of length 1."""
+    xp = backend_of(x).xp
+    return _linear(x, xp.squeeze(x, -1), lambda c: xp.expand_dims(c, axis=-1))
