@@ -2,24 +2,364 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from tests.dialects.case import Case
+import numpy as np
 
-VERSION = ""
-CASES: list[Case] = []
+from tests.dialects.case import Array, Case, array
+from tests.dialects.tensorflow_truth import FUNCTIONS, NONZERO
+
+VERSION = "2.21.0"
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+REDUCTIONS = (
+    "none",
+    "weighted_sum",
+    "weighted_mean",
+    "weighted_sum_over_batch_size",
+    NONZERO,
+)
+SIGMOID = "sigmoid_cross_entropy_with_logits"
+WEIGHTED = "weighted_cross_entropy_with_logits"
+SOFTMAX = "softmax_cross_entropy_with_logits"
+SPARSE = "sparse_softmax_cross_entropy_with_logits"
+V1 = "v1.losses."
+
+
+def _far(r: np.random.Generator, *shape: int) -> Array:
+    """Logits of which no gradient cancels: what cancels is as far from the truth as it happens."""
+    return r.choice([-1.0, 1.0], shape) * r.uniform(1.5, 4, shape)
+
+
+def _opposed(x: Array) -> Array:
+    """Labels that contradict the logits."""
+    e = np.exp(-x)
+    found: Array = e / e.sum(axis=-1, keepdims=True)
+    return found
+
+
+def _data(seed: int) -> dict[str, Array]:
+    r = np.random.default_rng(seed)
+    x, x3 = _far(r, 4, 3), _far(r, 2, 3, 4)
+    x[:, 0], x[:, 1], x3[..., 0], x3[..., 1] = abs(x[:, 0]), -abs(x[:, 1]), 3, -2
+    return {
+        "x": x,
+        "x3": x3,
+        "hard": r.integers(0, 2, (4, 3)).astype(float),
+        "unit": r.uniform(0.05, 0.95, (4, 3)),
+        "unit3": r.uniform(0, 1, (2, 3, 4)),
+        "soft": _opposed(x),
+        "soft3": _opposed(x3),
+        "index": r.integers(0, 3, 4),
+        "index3": r.integers(0, 4, (2, 3)),
+        "w": np.asarray([0.5, 0.0, 2.0, 1.25]),
+        "w2": r.uniform(0.5, 2, (4, 3)) * r.integers(0, 2, (4, 3)),
+    }
+
+
+def _sigmoids(d: dict[str, Array], dtype: str) -> Iterator[Case]:
+    def of(x: Any) -> Array:
+        return array(x, dtype)
+
+    both, none = (0, 1), np.zeros((0, 3))
+    for name, t, x in (
+        ("hard", d["hard"], d["x"]),
+        ("soft", d["unit3"], d["x3"]),
+        ("scalar", 0.3, -1.5),
+        ("empty", none, none),
+        ("zero", [0, 1, 0.5], [0, 0, -0.0]),
+        ("far", [1, 0, 1, 0], [30, -30, -9, 9]),
+    ):
+        yield Case(f"{name}-{dtype}", SIGMOID, (of(t), of(x)), wrt=both)
+        if name not in ("zero",):
+            yield Case(f"{name}-number-{dtype}", WEIGHTED, (of(t), of(x), 2.5), wrt=both)
+    t, x, all_three = of(d["hard"]), of(d["x"]), (0, 1, 2)
+    for name, w in (("vector", [0.5, 2, 3]), ("column", [[1], [2], [0.25], [4]]), ("0d", 3.0)):
+        yield Case(f"{name}-{dtype}", WEIGHTED, (t, x, of(w)), wrt=all_three)
+    larger = (t[0], x[0], of([[2], [0.5]]))
+    yield Case(f"enlarged-{dtype}", WEIGHTED, larger, wrt=all_three)
+    larger = (t[:, :1], x[:, :1], of([[2, 0.5]]))
+    yield Case(f"enlarged-by-columns-{dtype}", WEIGHTED, larger, wrt=all_three)
+    if dtype in ("float32", "float64"):
+        args = of([1, 0, 0, 1]), of([1e4, -1e4, 1e4, -1e4])
+        yield Case(f"extreme-{dtype}", SIGMOID, args, wrt=both)
+        yield Case(f"extreme-{dtype}", WEIGHTED, (*args, 0.5), wrt=both)
+
+
+def _softmaxes(d: dict[str, Array], dtype: str) -> Iterator[Case]:
+    def of(x: Any) -> Array:
+        return array(x, dtype)
+
+    x, x3, both = of(d["x"]), of(d["x3"]), (0, 1)
+    one_hot = np.eye(3)[d["index"]]
+    for name, t in (
+        ("one-hot", one_hot),
+        ("soft", d["soft"]),
+        ("sums-to-2", [[0, 2, 0], [1, 1, 0], [0, 0, 0], [0.5, -1, 0.25]]),
+    ):
+        yield Case(f"{name}-{dtype}", SOFTMAX, (of(t), x), wrt=both)
+        yield Case(f"{name}-axis-0-{dtype}", SOFTMAX, (of(t), x), {"axis": 0}, wrt=both)
+    for axis in (0, 1, 2, -1):
+        yield Case(
+            f"rank-3-axis-{axis}-{dtype}", SOFTMAX, (of(d["soft3"]), x3), {"axis": axis}, wrt=both
+        )
+    yield Case(f"one-row-{dtype}", SOFTMAX, (of(one_hot[0]), x[0]), wrt=both)
+    none = of(np.zeros((0, 3)))
+    yield Case(f"empty-{dtype}", SOFTMAX, (none, none), wrt=both)
+    yield Case(f"one-class-{dtype}", SOFTMAX, (of([[1], [1]]), of([[3], [-4]])), wrt=both)
+    for kind in ("int32", "int64"):
+        index = d["index"].astype(kind)
+        yield Case(f"{kind}-{dtype}", SPARSE, (index, x), wrt=(1,))
+        yield Case(f"rank-3-{kind}-{dtype}", SPARSE, (d["index3"].astype(kind), x3), wrt=(1,))
+    yield Case(f"one-row-{dtype}", SPARSE, (d["index"][0], x[0]), wrt=(1,))
+    yield Case(f"empty-{dtype}", SPARSE, (np.zeros(0, np.int64), none), wrt=(1,))
+    far = of([[40, 0, 0], [0, 300, 0], [-300, 5, 5], [1000, 0, -1000]])
+    yield Case(f"far-{dtype}", SPARSE, (np.asarray([0, 1, 2, 1]), far), wrt=(1,))
+    yield Case(f"far-{dtype}", SOFTMAX, (of(np.eye(3)[[0, 1, 2, 1]]), far), wrt=both)
+    holes = of([[1, -np.inf, 2], [-np.inf, 0, -np.inf]])
+    yield Case(f"holes-{dtype}", SPARSE, (np.asarray([2, 1]), holes), wrt=(1,))
+
+
+def _broadcast(d: dict[str, Array]) -> Iterator[Case]:
+    x, x3 = array(d["x"], "float32"), array(d["x3"], "float32")
+    t, t3 = array(d["soft"], "float32"), array(d["soft3"], "float32")
+    for name, labels, logits, options in (
+        ("vector", t[0], x, {}),
+        ("row", t[:1], x, {}),
+        ("column", t[:, :1], x, {}),
+        ("vector-rank-3", t3[0, 0], x3, {}),
+        ("row-rank-3", t3[:1, :1], x3, {}),
+        ("column-rank-3", 0 * t3[..., :1] + 2, x3, {}),
+        ("row-axis-1", t3[:1, :, :1], x3, {"axis": 1}),
+        ("int", np.eye(3, dtype=np.int32)[d["index"]], x, {}),
+        ("bool", d["hard"] > 0, x, {}),
+        ("half-labels", array(d["soft"], "float16"), x, {}),
+    ):
+        yield Case(name, SOFTMAX, (labels, logits), options, wrt=(1,))
+    yield Case("float64-labels", SOFTMAX, (d["soft"], x), wrt=(1,))
+    yield Case("half-logits", SOFTMAX, (t, array(d["x"], "bfloat16")), wrt=(1,))
+
+
+def _others(d: dict[str, Array], dtype: str) -> Iterator[Case]:
+    def of(x: Any) -> Array:
+        return array(x, dtype)
+
+    for name, x in (("matrix", d["x"]), ("scalar", 3.0), ("empty", []), ("rank-3", d["x3"])):
+        yield Case(f"{name}-{dtype}", "l2_loss", (of(x),))
+    x = -np.abs(d["x"])
+    x[0] *= -1
+    t = np.asarray([[0, 1, 0.5], [3, 7, 4], [2, 1.5, 12], [5, 40, 1]])
+    inside = np.maximum(t, 0.25)
+    for full in (False, True):
+        options = {"compute_full_loss": full}
+        args = of(inside if full else t), of(x)
+        yield Case(f"{full}-{dtype}", "log_poisson_loss", args, options, wrt=(0, 1))
+        yield Case(f"zeros-{full}-{dtype}", "log_poisson_loss", (of(t), args[1]), options, wrt=(1,))
+    args = of([2, 0, 1]), of([-20, -30, 10])
+    yield Case(f"far-{dtype}", "log_poisson_loss", args, wrt=(0, 1))
+    negative = of([-1, 2]), of([0.5, 0.5])
+    yield Case(f"negative-{dtype}", "log_poisson_loss", negative, {"compute_full_loss": True}, ())
+
+
+def _v1(d: dict[str, Array], dtype: str) -> Iterator[Case]:
+    def of(x: Any) -> Array:
+        return array(x, dtype)
+
+    x, hard, unit = of(d["x"]), of(d["hard"]), of(d["unit"])
+    one_hot, soft = of(np.eye(3)[d["index"]]), of(d["soft"])
+    calls: tuple[tuple[str, tuple[Array, ...], Array], ...] = (
+        ("softmax_cross_entropy", (one_hot, x), d["w"]),
+        ("sparse_softmax_cross_entropy", (d["index"], x), d["w"]),
+        ("sigmoid_cross_entropy", (hard, x), d["w2"]),
+        ("mean_squared_error", (unit, x), d["w2"]),
+        ("absolute_difference", (unit, x), d["w2"]),
+        ("huber_loss", (unit, x), d["w2"]),
+        ("log_loss", (hard, unit), d["w2"]),
+    )
+    main = dtype == "float32"
+    for name, args, w in calls:
+        of_index = name.startswith("sparse")
+        wrt, weights = (1, 2) if of_index else (0, 1, 2), array(w, "float32")
+        for how in REDUCTIONS if main else (NONZERO, "weighted_mean", "none"):
+            options = {"reduction": how}
+            by = wrt[:-1] if how == "weighted_mean" else wrt
+            yield Case(f"{how}-{dtype}", V1 + name, (*args, weights), options, by)
+            if main:
+                yield Case(f"{how}-unweighted", V1 + name, args, options, wrt[:-1])
+                yield Case(f"{how}-by-2.5", V1 + name, (*args, 2.5), options, wrt[:-1])
+                yield Case(f"{how}-by-0", V1 + name, (*args, 0.0 * weights), options, wrt)
+        if main:
+            scalar = np.asarray(1.5, np.float32)
+            yield Case("by-0d", V1 + name, (*args, scalar), {}, wrt)
+            one = weights[:1] if w.ndim == 1 else weights[:, :1]
+            mean = {"reduction": "weighted_mean"}
+            yield Case("by-one", V1 + name, (*args, one), {}, wrt)
+            yield Case("mean-by-one", V1 + name, (*args, one), mean, wrt[:-1])
+            yield Case("by-int", V1 + name, (*args, np.ceil(w).astype(np.int32)), mean, wrt[:-1])
+            yield Case("by-number-0", V1 + name, (*args, 0.0), mean, wrt[:-1])
+            signs = np.ones(w.shape, np.float32)
+            signs[::2] = -1
+            yield Case("sum-to-0", V1 + name, (*args, signs), mean, wrt)
+            empty = tuple(a[:0] for a in (*args, weights))
+            for how in REDUCTIONS:
+                yield Case(f"empty-{how}", V1 + name, empty, {"reduction": how}, wrt)
+        half_weights = array(w, "float16" if dtype == "float64" else "bfloat16")
+        yield Case(f"half-weights-{dtype}", V1 + name, (*args, half_weights), {}, wrt[:-1])
+    apart = of([1, 2, 3, 4]), of([1.25, 2.125, 8, -2])  # losses far from their mean
+    for i, w in enumerate(([1, 2, 0, 1], [0.5], 2.0)):
+        args = (*apart, array(w, "float32"))
+        yield Case(
+            f"by-weights-{i}-{dtype}",
+            V1 + "mean_squared_error",
+            args,
+            {"reduction": "weighted_mean"},
+            (2,) if i == 0 else (),
+        )
+    name = V1 + "softmax_cross_entropy"
+    for s in (0.1, -0.5):
+        yield Case(f"smooth-{s}-{dtype}", name, (soft, x, 1.0, s), {}, (0, 1))
+        sigmoid = V1 + "sigmoid_cross_entropy"
+        yield Case(f"smooth-{s}-{dtype}", sigmoid, (unit, x, 1.0, s), {}, (0, 1))
+    yield Case(f"sums-to-2-{dtype}", name, (2 * one_hot, x, 1.0, 0.25), {}, (0, 1))
+    for delta in (0.25, 3.0):
+        yield Case(f"delta-{delta}-{dtype}", V1 + "huber_loss", (unit, x, 1.0, delta), {}, (0, 1))
+    tie = of([0, 0, 0, 0]), of([1, -1, 0, 0.5])
+    yield Case(f"kinks-{dtype}", V1 + "huber_loss", tie, {"reduction": "none"}, (0, 1))
+    yield Case(f"kinks-{dtype}", V1 + "absolute_difference", tie, {"reduction": "none"}, (0, 1))
+    ends = of([0, 1, 0, 1, 0.5]), of([0, 1, 1, 0, 0])
+    for epsilon in (1e-7, 0.01):
+        args = (*ends, 1.0, epsilon)
+        yield Case(f"ends-{epsilon}-{dtype}", V1 + "log_loss", args, {"reduction": "none"}, (1,))
+
+
+def _squeezed(d: dict[str, Array]) -> Iterator[Case]:
+    name, x, y = V1 + "sparse_softmax_cross_entropy", array(d["x"], "float32"), d["index"]
+    w = array(d["w"], "float32")
+    yield Case("labels-of-rank-2", name, (y[:, None], x, w), {}, (1, 2))
+    yield Case("weights-of-rank-2", name, (y[:, None], x, w[:, None]), {}, (1, 2))
+    yield Case("logits-of-rank-3", name, (y, x[..., None], w), {}, (1, 2))
+    yield Case("scalar", name, (y[0], x[0], w[:1]), {}, (1, 2))
+    ints = np.asarray([1, 2, 3]), np.asarray([1, 3, 5]), np.asarray([0, 1, 0.25], np.float32)
+    yield Case("integers", V1 + "mean_squared_error", ints, {}, (2,))
+    yield Case("bools", V1 + "mean_squared_error", (y > 0, y > 1), {}, ())
+    yield Case("scalar", V1 + "mean_squared_error", (x[0, 0], x[1, 0], 2.0), {}, (0, 1))
+
+
+def _errors(d: dict[str, Array]) -> Iterator[Case]:
+    x, y = array(d["x"], "float32"), d["index"]
+    t, whole, wide = x * 0 + 1, np.ones((4, 3), np.int32), array(d["soft"], "float64")
+    w2 = np.ones(2, np.float32)
+    wrong: tuple[tuple[str, tuple[Any, ...], dict[str, Any]], ...] = (
+        (SIGMOID, (t[:1], x), {}),
+        (SIGMOID, (t[0], x), {}),
+        (SIGMOID, (wide, x), {}),
+        (SIGMOID, (whole, x), {}),
+        (SIGMOID, (whole, whole), {}),
+        (SIGMOID, (None, x), {}),
+        (SIGMOID, (t,), {}),
+        (WEIGHTED, (t, x, w2), {}),
+        (WEIGHTED, (t, x, None), {}),
+        (WEIGHTED, (t[:1], x, 2.0), {}),
+        (WEIGHTED, (wide, x, 2.0), {}),
+        *((SOFTMAX, (t, x), {"axis": axis}) for axis in (-2, 2, -3)),
+        (SOFTMAX, (t[:, :2], x), {}),
+        (SOFTMAX, (t[:2], x), {}),
+        (SOFTMAX, (t, x[:1]), {}),
+        (SOFTMAX, (t, x[0]), {}),
+        (SOFTMAX, (t[0, 0], x), {}),
+        (SOFTMAX, (t[0, 0], x[0, 0]), {}),
+        (SOFTMAX, (t[None], x[None].repeat(2, 0)), {}),
+        (SOFTMAX, (t[0], x), {"axis": 0}),
+        (SOFTMAX, (t, whole), {}),
+        (SOFTMAX, (None, x), {}),
+        *((SPARSE, (y.astype(kind), x), {}) for kind in ("int8", "uint8", "float32", "bool")),
+        (SPARSE, (y + 2, x), {}),
+        (SPARSE, (y - 3, x), {}),
+        (SPARSE, (y[:, None], x), {}),
+        (SPARSE, (y[:2], x), {}),
+        (SPARSE, (y[0], x[0, 0]), {}),
+        (SPARSE, (y, x[:, :0]), {}),
+        (SPARSE, (y, whole), {}),
+        (SPARSE, (None, x), {}),
+        ("l2_loss", (whole,), {}),
+        ("l2_loss", (None,), {}),
+        ("log_poisson_loss", (t[:1], x), {}),
+        ("log_poisson_loss", (whole, x), {}),
+        ("log_poisson_loss", (whole, whole), {}),
+        ("log_poisson_loss", (None, x), {}),
+        (V1 + "sparse_softmax_cross_entropy", (y, x, np.ones((4, 2), np.float32)), {}),
+        (V1 + "sparse_softmax_cross_entropy", (y, x, w2), {}),
+        (V1 + "sparse_softmax_cross_entropy", (y + 2, x), {}),
+        (V1 + "sparse_softmax_cross_entropy", (y.astype(np.int8), x), {}),
+        (V1 + "sparse_softmax_cross_entropy", (y, x, None), {}),
+        (V1 + "softmax_cross_entropy", (t, x, w2), {}),
+        (V1 + "softmax_cross_entropy", (t, whole), {}),
+    )
+    for i, (name, args, options) in enumerate(wrong):
+        yield Case(f"wrong-{i}", name, args, options, ())
+    for name in ("softmax_cross_entropy", "sigmoid_cross_entropy", "mean_squared_error"):
+        for i, args in enumerate(
+            ((t[:1], x), (t[0], x), (None, x), (t, None), (t, x, None), (t, x, t[None]))
+        ):
+            yield Case(f"wrong-{i}", V1 + name, args, {}, ())
+        yield Case("reduction", V1 + name, (t, x), {"reduction": "mean"}, ())
+    yield Case("weights-of-rank-1", V1 + "huber_loss", (t, x, t[0]), {}, ())
+
+
+def _cases() -> Iterator[Case]:
+    for i, dtype in enumerate(DTYPES):
+        d = _data(i)
+        for family in (_sigmoids, _softmaxes, _others, _v1):
+            yield from family(d, dtype)
+    d = _data(7)
+    for rest in (_broadcast, _squeezed, _errors):
+        yield from rest(d)
+
+
+def _arrays(case: Case) -> Case:
+    """A row of a vector is a number of NumPy, which belongs to no framework."""
+    args = tuple(np.asarray(x) if isinstance(x, np.generic) else x for x in case.args)
+    return replace(case, args=args)
+
+
+CASES: list[Case] = [_arrays(case) for case in _cases()]
 
 
 def ORIGINALS() -> dict[str, Any]:
     """The functions and classes of the original."""
-    return {}
+    import tensorflow as tf
+
+    nn, losses = tf.nn, tf.compat.v1.losses
+    found = {
+        name: getattr(losses if name.startswith(V1) else nn, name.removeprefix(V1))
+        for name in FUNCTIONS
+    }
+    return {**found, V1 + "Reduction": losses.Reduction}
 
 
 def original(case: Case) -> tuple[Any, tuple[Any, ...]]:
-    """What the original makes of a case."""
-    raise AssertionError
+    """What the original makes of a case; its own error for wrong arguments is no builtin."""
+    import tensorflow as tf
+
+    def tensor(x: Any) -> Any:
+        return tf.constant(x) if isinstance(x, np.ndarray) else x
+
+    args = [tensor(x) for x in case.args]
+    options = {name: tensor(x) for name, x in case.options.items()}
+    wrt = [args[i] for i in case.wrt]
+    try:
+        with tf.GradientTape() as tape:
+            tape.watch(wrt)
+            value = ORIGINALS()[case.function](*args, **options)
+        zero = tf.UnconnectedGradients.ZERO
+        gradients = tape.gradient(value, wrt, unconnected_gradients=zero)
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError(str(error)) from None
+    return value.numpy(), tuple(g.numpy() for g in gradients)
 
 
 def truth(case: Case) -> tuple[Any, tuple[Any, ...]]:
     """The same, in more digits."""
-    raise AssertionError
+    value, gradients = FUNCTIONS[case.function](*case.args, **case.options)
+    return value, tuple(gradients[i] for i in case.wrt)

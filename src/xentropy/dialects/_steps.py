@@ -18,6 +18,7 @@ from xentropy.reduction import Mean
 __all__ = [
     "broadcast",
     "cast",
+    "expand",
     "mean",
     "multiply",
     "quotient",
@@ -101,3 +102,9 @@ def squeeze(x: Any) -> Any:
     """``x`` without its last axis, of length 1."""
     xp = backend_of(x).xp
     return _linear(x, xp.squeeze(x, -1), lambda c: xp.expand_dims(c, axis=-1))
+
+
+def expand(x: Any) -> Any:
+    """``x`` with a new first axis."""
+    xp = backend_of(x).xp
+    return _linear(x, xp.expand_dims(x, axis=0), lambda c: xp.squeeze(c, 0))

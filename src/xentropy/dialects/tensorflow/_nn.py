@@ -79,16 +79,27 @@ def weighted_cross_entropy_with_logits(
     if call.kind(weight) == "other":
         call.fail(DTypeError, "`pos_weight` must be real.", "pos_weight")
     x, t = call.x, call.labels
+    # JAX may be told to add no axes.
+    weight = _of_rank(weight, max(len(weight_shape), x.ndim))
     if not _fits(weight_shape, tuple(x.shape)):
         try:
             np.broadcast_shapes(weight_shape, tuple(x.shape))
         except ValueError:
             rule = "`pos_weight` must broadcast with `logits`."
             call.fail(ShapeError, rule, "logits", "pos_weight")
-        like = xp.zeros_like(x) + xp.astype(xp.zeros_like(weight), x.dtype)
+        wide = getattr(xp, call.dtype)
+        x, t = (_of_rank(steps.cast(a, wide), weight.ndim) for a in (x, t))
+        like = xp.zeros_like(x) + xp.astype(xp.zeros_like(weight), wide)
         x, t = steps.broadcast(x, like), steps.broadcast(t, like)
     losses = call.backend.apply(_weighted_by_positive, (x, t, weight), {"dtype": call.dtype})
     return in_dtype(losses, call)
+
+
+def _of_rank(x: Any, ndim: int) -> Any:
+    """With new axes in front."""
+    for _ in range(ndim - x.ndim):
+        x = steps.expand(x)
+    return x
 
 
 def _fits(shape: tuple[Any, ...], full: tuple[Any, ...]) -> bool:
@@ -113,6 +124,8 @@ def softmax_cross_entropy_with_logits(
     if not full or axis not in (-1, *range(len(full))):
         call.fail(OptionError, f"`axis` must be -1 or in [0, {len(full)}).", "logits")
     axis = axis % len(full) - len(full)
+    if not shape:
+        call.fail(ShapeError, "`labels` must have a class axis.", "logits", "labels")
     if len(shape) == 1 < len(full) and axis == -1:
         shape = (1,) * (len(full) - 1) + shape
         t = call.given["labels"]

@@ -13,7 +13,7 @@ from xentropy.errors import DTypeError, OptionError
 from xentropy.formulas import reduction as formulas
 from xentropy.validation import Call
 
-__all__ = ["Reduction", "begin", "float32", "reduce"]
+__all__ = ["Reduction", "begin", "floating", "reduce"]
 
 
 class Reduction:
@@ -69,12 +69,13 @@ def begin(name: str, reduction: Any, *, equal: bool = True, **given: Any) -> Cal
     return call
 
 
-def float32(call: Call, name: str) -> Any:
-    """An argument in float32, whatever it was."""
+def floating(call: Call, name: str) -> Any:
+    """An argument in float32, or as it is where it has more digits."""
     x = call.given[name]
     if is_weak(x) and not call.backend.owns(x):
         x = call.adopt(np.asarray(x, np.float32))
-    return steps.cast(x, call.backend.xp.float32)
+    is_wide = call.backend.dtype_name(x) == "float64"
+    return x if is_wide else steps.cast(x, call.backend.xp.float32)
 
 
 def reduce(losses: Any, weights: Any, reduction: str) -> Any:

@@ -15,7 +15,7 @@ from xentropy.formulas.log_loss import log_loss as _log_loss
 from xentropy.formulas.softmax_minus_labels import softmax_minus_labels
 from xentropy.validation import Call, elementwise, number, rows, smoothing
 
-from ._weighted import Reduction, begin, float32, reduce
+from ._weighted import Reduction, begin, floating, reduce
 
 __all__ = [
     "Reduction",
@@ -105,11 +105,12 @@ def sigmoid_cross_entropy(
 def _of_errors(
     loss: Any, labels: Any, predictions: Any, weights: Any, reduction: Any, **options: Any
 ) -> Any:
-    """A loss of the core on predictions and targets in float32."""
+    """A loss of the core on predictions and targets, returned in float32."""
     given = {"predictions": predictions, "labels": labels, "sample_weight": weights}
     call = begin(loss.__name__, reduction, **given)
-    x, t, w = float32(call, "predictions"), float32(call, "labels"), call.given["sample_weight"]
-    return reduce(loss(x, t, sample_weight=w, **options), w, reduction)
+    x, t, w = floating(call, "predictions"), floating(call, "labels"), call.given["sample_weight"]
+    found = reduce(loss(x, t, sample_weight=w, **options), w, reduction)
+    return steps.cast(found, call.backend.xp.float32)
 
 
 @spoken_here(targets="labels", sample_weight="weights")
@@ -121,7 +122,7 @@ def mean_squared_error(
     loss_collection: Any = _LOSSES,
     reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
 ) -> Any:
-    """``tf.compat.v1.losses.mean_squared_error`` of 2.21, in float32 whatever comes."""
+    """``tf.compat.v1.losses.mean_squared_error`` of 2.21, float32 whatever comes."""
     return _of_errors(xentropy.squared_error, labels, predictions, weights, reduction)
 
 
@@ -134,7 +135,7 @@ def absolute_difference(
     loss_collection: Any = _LOSSES,
     reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
 ) -> Any:
-    """``tf.compat.v1.losses.absolute_difference`` of 2.21, in float32 whatever comes."""
+    """``tf.compat.v1.losses.absolute_difference`` of 2.21, float32 whatever comes."""
     return _of_errors(xentropy.absolute_error, labels, predictions, weights, reduction)
 
 
@@ -148,7 +149,7 @@ def huber_loss(
     loss_collection: Any = _LOSSES,
     reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
 ) -> Any:
-    """``tf.compat.v1.losses.huber_loss`` of 2.21, in float32 whatever comes.
+    """``tf.compat.v1.losses.huber_loss`` of 2.21, float32 whatever comes.
 
     ``delta`` must be above 0.
     """
@@ -165,7 +166,7 @@ def log_loss(
     loss_collection: Any = _LOSSES,
     reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
 ) -> Any:
-    """``tf.compat.v1.losses.log_loss`` of 2.21, in float32 whatever comes.
+    """``tf.compat.v1.losses.log_loss`` of 2.21, float32 whatever comes.
 
     ``epsilon`` is added inside both logarithms, which makes the loss of a perfect prediction
     negative. A label of 0 drops an infinite logarithm.
