@@ -42,7 +42,7 @@ def converted(harness: Harness, x: Any) -> Any:
 
 def need_dtypes(harness: Harness, case: Case) -> None:
     given = (*case.args, *case.options.values(), *(case.call or {}).values())
-    for dtype in {x.dtype.name for x in given if isinstance(x, np.ndarray)} & set(HALF):
+    for dtype in {x.dtype.name for x in given if isinstance(x, np.ndarray)} & {*HALF, "float64"}:
         need_dtype(harness, dtype)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.dialects import case as cases
 from tests.dialects.case import LIVE, Case, array, outcome
-from tests.dialects.test_grid import ours
+from tests.dialects.test_grid import need_dtypes, ours
 from xentropy import dialects
 from xentropy.dialects.ledger import Entry, entries
 from xentropy.testing import Harness
@@ -45,6 +45,7 @@ def assert_found(run: Any, wanted: Any, gradients: Any) -> None:
 @pytest.mark.parametrize("entry", ALL, ids=str)
 def test_what_we_return(harness: Harness, entry: Entry) -> None:
     case = case_of(entry)
+    need_dtypes(harness, case)
     run = lambda: ours(harness, entry.dialect, case)  # noqa: E731
     assert_found(run, entry.our_value, entry.our_gradient)
 
