@@ -8,54 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from tests.dialects import tensorflow_v1_cases as v1
 from tests.dialects.case import Array, Case, array
-from tests.dialects.tensorflow_truth import FUNCTIONS, NONZERO
+from tests.dialects.tensorflow_truth import FUNCTIONS
+from tests.dialects.tensorflow_v1_cases import V1, data
 
 VERSION = "2.21.0"
 DTYPES = ("float16", "bfloat16", "float32", "float64")
-REDUCTIONS = (
-    "none",
-    "weighted_sum",
-    "weighted_mean",
-    "weighted_sum_over_batch_size",
-    NONZERO,
-)
 SIGMOID = "sigmoid_cross_entropy_with_logits"
 WEIGHTED = "weighted_cross_entropy_with_logits"
 SOFTMAX = "softmax_cross_entropy_with_logits"
 SPARSE = "sparse_softmax_cross_entropy_with_logits"
-V1 = "v1.losses."
-
-
-def _far(r: np.random.Generator, *shape: int) -> Array:
-    """Logits of which no gradient cancels: what cancels is as far from the truth as it happens."""
-    return r.choice([-1.0, 1.0], shape) * r.uniform(1.5, 4, shape)
-
-
-def _opposed(x: Array) -> Array:
-    """Labels that contradict the logits."""
-    e = np.exp(-x)
-    found: Array = e / e.sum(axis=-1, keepdims=True)
-    return found
-
-
-def _data(seed: int) -> dict[str, Array]:
-    r = np.random.default_rng(seed)
-    x, x3 = _far(r, 4, 3), _far(r, 2, 3, 4)
-    x[:, 0], x[:, 1], x3[..., 0], x3[..., 1] = abs(x[:, 0]), -abs(x[:, 1]), 3, -2
-    return {
-        "x": x,
-        "x3": x3,
-        "hard": r.integers(0, 2, (4, 3)).astype(float),
-        "unit": r.uniform(0.05, 0.95, (4, 3)),
-        "unit3": r.uniform(0, 1, (2, 3, 4)),
-        "soft": _opposed(x),
-        "soft3": _opposed(x3),
-        "index": r.integers(0, 3, 4),
-        "index3": r.integers(0, 4, (2, 3)),
-        "w": np.asarray([0.5, 0.0, 2.0, 1.25]),
-        "w2": r.uniform(0.5, 2, (4, 3)) * r.integers(0, 2, (4, 3)),
-    }
 
 
 def _sigmoids(d: dict[str, Array], dtype: str) -> Iterator[Case]:
@@ -162,90 +125,6 @@ def _others(d: dict[str, Array], dtype: str) -> Iterator[Case]:
     yield Case(f"negative-{dtype}", "log_poisson_loss", negative, {"compute_full_loss": True}, ())
 
 
-def _v1(d: dict[str, Array], dtype: str) -> Iterator[Case]:
-    def of(x: Any) -> Array:
-        return array(x, dtype)
-
-    x, hard, unit = of(d["x"]), of(d["hard"]), of(d["unit"])
-    one_hot, soft = of(np.eye(3)[d["index"]]), of(d["soft"])
-    calls: tuple[tuple[str, tuple[Array, ...], Array], ...] = (
-        ("softmax_cross_entropy", (one_hot, x), d["w"]),
-        ("sparse_softmax_cross_entropy", (d["index"], x), d["w"]),
-        ("sigmoid_cross_entropy", (hard, x), d["w2"]),
-        ("mean_squared_error", (unit, x), d["w2"]),
-        ("absolute_difference", (unit, x), d["w2"]),
-        ("huber_loss", (unit, x), d["w2"]),
-        ("log_loss", (hard, unit), d["w2"]),
-    )
-    main = dtype == "float32"
-    for name, args, w in calls:
-        of_index = name.startswith("sparse")
-        wrt, weights = (1, 2) if of_index else (0, 1, 2), array(w, "float32")
-        for how in REDUCTIONS if main else (NONZERO, "weighted_mean", "none"):
-            options = {"reduction": how}
-            by = wrt[:-1] if how == "weighted_mean" else wrt
-            yield Case(f"{how}-{dtype}", V1 + name, (*args, weights), options, by)
-            if main:
-                yield Case(f"{how}-unweighted", V1 + name, args, options, wrt[:-1])
-                yield Case(f"{how}-by-2.5", V1 + name, (*args, 2.5), options, wrt[:-1])
-                yield Case(f"{how}-by-0", V1 + name, (*args, 0.0 * weights), options, wrt)
-        if main:
-            scalar = np.asarray(1.5, np.float32)
-            yield Case("by-0d", V1 + name, (*args, scalar), {}, wrt)
-            one = weights[:1] if w.ndim == 1 else weights[:, :1]
-            mean = {"reduction": "weighted_mean"}
-            yield Case("by-one", V1 + name, (*args, one), {}, wrt)
-            yield Case("mean-by-one", V1 + name, (*args, one), mean, wrt[:-1])
-            yield Case("by-int", V1 + name, (*args, np.ceil(w).astype(np.int32)), mean, wrt[:-1])
-            yield Case("by-number-0", V1 + name, (*args, 0.0), mean, wrt[:-1])
-            signs = np.ones(w.shape, np.float32)
-            signs[::2] = -1
-            yield Case("sum-to-0", V1 + name, (*args, signs), mean, wrt)
-            empty = tuple(a[:0] for a in (*args, weights))
-            for how in REDUCTIONS:
-                yield Case(f"empty-{how}", V1 + name, empty, {"reduction": how}, wrt)
-        half_weights = array(w, "float16" if dtype == "float64" else "bfloat16")
-        yield Case(f"half-weights-{dtype}", V1 + name, (*args, half_weights), {}, wrt[:-1])
-    apart = of([1, 2, 3, 4]), of([1.25, 2.125, 8, -2])  # losses far from their mean
-    for i, w in enumerate(([1, 2, 0, 1], [0.5], 2.0)):
-        args = (*apart, array(w, "float32"))
-        yield Case(
-            f"by-weights-{i}-{dtype}",
-            V1 + "mean_squared_error",
-            args,
-            {"reduction": "weighted_mean"},
-            (2,) if i == 0 else (),
-        )
-    name = V1 + "softmax_cross_entropy"
-    for s in (0.1, -0.5):
-        yield Case(f"smooth-{s}-{dtype}", name, (soft, x, 1.0, s), {}, (0, 1))
-        sigmoid = V1 + "sigmoid_cross_entropy"
-        yield Case(f"smooth-{s}-{dtype}", sigmoid, (unit, x, 1.0, s), {}, (0, 1))
-    yield Case(f"sums-to-2-{dtype}", name, (2 * one_hot, x, 1.0, 0.25), {}, (0, 1))
-    for delta in (0.25, 3.0):
-        yield Case(f"delta-{delta}-{dtype}", V1 + "huber_loss", (unit, x, 1.0, delta), {}, (0, 1))
-    tie = of([0, 0, 0, 0]), of([1, -1, 0, 0.5])
-    yield Case(f"kinks-{dtype}", V1 + "huber_loss", tie, {"reduction": "none"}, (0, 1))
-    yield Case(f"kinks-{dtype}", V1 + "absolute_difference", tie, {"reduction": "none"}, (0, 1))
-    ends = of([0, 1, 0, 1, 0.5]), of([0, 1, 1, 0, 0])
-    for epsilon in (1e-7, 0.01):
-        args = (*ends, 1.0, epsilon)
-        yield Case(f"ends-{epsilon}-{dtype}", V1 + "log_loss", args, {"reduction": "none"}, (1,))
-
-
-def _squeezed(d: dict[str, Array]) -> Iterator[Case]:
-    name, x, y = V1 + "sparse_softmax_cross_entropy", array(d["x"], "float32"), d["index"]
-    w = array(d["w"], "float32")
-    yield Case("labels-of-rank-2", name, (y[:, None], x, w), {}, (1, 2))
-    yield Case("weights-of-rank-2", name, (y[:, None], x, w[:, None]), {}, (1, 2))
-    yield Case("logits-of-rank-3", name, (y, x[..., None], w), {}, (1, 2))
-    yield Case("scalar", name, (y[0], x[0], w[:1]), {}, (1, 2))
-    ints = np.asarray([1, 2, 3]), np.asarray([1, 3, 5]), np.asarray([0, 1, 0.25], np.float32)
-    yield Case("integers", V1 + "mean_squared_error", ints, {}, (2,))
-    yield Case("bools", V1 + "mean_squared_error", (y > 0, y > 1), {}, ())
-    yield Case("scalar", V1 + "mean_squared_error", (x[0, 0], x[1, 0], 2.0), {}, (0, 1))
-
-
 def _errors(d: dict[str, Array]) -> Iterator[Case]:
     x, y = array(d["x"], "float32"), d["index"]
     t, whole, wide = x * 0 + 1, np.ones((4, 3), np.int32), array(d["soft"], "float64")
@@ -299,21 +178,21 @@ def _errors(d: dict[str, Array]) -> Iterator[Case]:
     for i, (name, args, options) in enumerate(wrong):
         yield Case(f"wrong-{i}", name, args, options, ())
     for name in ("softmax_cross_entropy", "sigmoid_cross_entropy", "mean_squared_error"):
-        for i, args in enumerate(
+        for i, given in enumerate(
             ((t[:1], x), (t[0], x), (None, x), (t, None), (t, x, None), (t, x, t[None]))
         ):
-            yield Case(f"wrong-{i}", V1 + name, args, {}, ())
+            yield Case(f"wrong-{i}", V1 + name, given, {}, ())
         yield Case("reduction", V1 + name, (t, x), {"reduction": "mean"}, ())
     yield Case("weights-of-rank-1", V1 + "huber_loss", (t, x, t[0]), {}, ())
 
 
 def _cases() -> Iterator[Case]:
     for i, dtype in enumerate(DTYPES):
-        d = _data(i)
-        for family in (_sigmoids, _softmaxes, _others, _v1):
+        d = data(i)
+        for family in (_sigmoids, _softmaxes, _others, v1.cases):
             yield from family(d, dtype)
-    d = _data(7)
-    for rest in (_broadcast, _squeezed, _errors):
+    d = data(7)
+    for rest in (_broadcast, v1.squeezed, _errors):
         yield from rest(d)
 
 

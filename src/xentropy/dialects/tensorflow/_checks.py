@@ -16,7 +16,7 @@ from xentropy.validation import Call
 
 __all__ = ["in_dtype", "index_dtype", "same_dtype", "same_shape", "shape_of", "spoken_here"]
 
-# InvalidArgumentError, which TensorFlow raises of most dtypes, is no builtin: ValueError is nearest.
+# Of most dtypes TensorFlow raises its InvalidArgumentError, to which ValueError is nearest.
 spoken_here = functools.partial(spoken, {DTypeError: ValueError})
 
 

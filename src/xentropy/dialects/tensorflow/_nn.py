@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 import xentropy
+from xentropy._labels import same
 from xentropy.dialects import _steps as steps
-from xentropy.dispatch import is_weak
 from xentropy.errors import DTypeError, OptionError, ShapeError
 from xentropy.formulas import sigmoid
 from xentropy.formulas.formula import Formula
@@ -121,30 +121,30 @@ def softmax_cross_entropy_with_logits(
     """
     call = Call("softmax_cross_entropy", logits=logits, labels=labels)
     shape, full = shape_of(call, "labels"), shape_of(call, "logits")
-    if not full or axis not in (-1, *range(len(full))):
+    if axis not in (-1, *range(len(full))) or not full:
         call.fail(OptionError, f"`axis` must be -1 or in [0, {len(full)}).", "logits")
-    axis = axis % len(full) - len(full)
-    if not shape:
-        call.fail(ShapeError, "`labels` must have a class axis.", "logits", "labels")
-    if len(shape) == 1 < len(full) and axis == -1:
-        shape = (1,) * (len(full) - 1) + shape
-        t = call.given["labels"]
-        t = np.asarray(t) if is_weak(t) and not call.backend.owns(t) else t
-        call.given = {**call.given, "labels": steps.reshape(t, (1,) * (len(full) - 1) + (-1,))}
-    others = tuple(n for i, n in enumerate(shape, -len(shape)) if i != axis)
-    if len(shape) == len(full) and set(others) != {1}:
-        want = tuple(n for i, n in enumerate(full, -len(full)) if i != axis)
-        if not all(a is None or b is None or a == b for a, b in zip(others, want, strict=True)):
-            rule = "`labels` must have the rows of `logits`, or one for all."
-            call.fail(ShapeError, rule, "logits", "labels")
+    axis = axis % len(full)
+    if len(shape) == 1 and axis == len(full) - 1:
+        shape = (1,) * axis + shape
+        _add_axes(call, axis)
+    others = shape[:axis] + shape[axis + 1 :]
+    one_row, rows_of_logits = set(others) == {1}, full[:axis] + full[axis + 1 :]
+    if len(shape) != len(full) or not (one_row or all(map(same, others, rows_of_logits))):
+        rule = "`labels` must have the rank and the rows of `logits`, or one row for all."
+        call.fail(ShapeError, rule, "logits", "labels")
     rows(call, "dense", axis=axis)
     return in_dtype(call.apply(softmax_minus_labels, smoothing=None), call)
 
 
+def _add_axes(call: Call, n: int) -> None:
+    """Give a vector of labels so many axes in front of its own."""
+    t = call.given["labels"]
+    t = t if hasattr(t, "shape") else np.asarray(t)
+    call.given = {**call.given, "labels": steps.reshape(t, (1,) * n + (-1,))}
+
+
 @spoken_here()
-def sparse_softmax_cross_entropy_with_logits(
-    labels: Any, logits: Any, name: Any = None
-) -> Any:
+def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: Any = None) -> Any:
     """``tf.nn.sparse_softmax_cross_entropy_with_logits`` of 2.21."""
     call = Call("sparse_softmax_cross_entropy", logits=logits, labels=labels)
     index_dtype(call, "labels")

@@ -64,9 +64,16 @@ def begin(name: str, reduction: Any, *, equal: bool = True, **given: Any) -> Cal
     if isinstance(weights, (int, float)) and weights == 1:
         weights = None
     elif is_weak(weights) and not call.backend.owns(weights):
-        weights = call.adopt(np.asarray(weights, np.float32))
+        weights = call.adopt(np.asarray(weights, _dtype(call)))
     call.given = {**call.given, "sample_weight": weights}
     return call
+
+
+def _dtype(call: Call) -> str:
+    """What numbers and lists become beside the predictions."""
+    x = call.given[call.first]
+    is_wide = call.backend.owns(x) and call.backend.dtype_name(x) == "float64"
+    return "float64" if is_wide else "float32"
 
 
 def floating(call: Call, name: str) -> Any:
