@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import v1
-from ._nn import (
+from .nn import (
     l2_loss,
     log_poisson_loss,
     sigmoid_cross_entropy_with_logits,
