@@ -33,12 +33,13 @@ def _sigmoids(d: dict[str, Array], dtype: str) -> Iterator[Case]:
         ("empty", none, none),
         ("zero", [0, 1, 0.5], [0, 0, -0.0]),
         ("far", [1, 0, 1, 0], [30, -30, -9, 9]),
-    ):
+    )[: None if dtype == "float32" else 2]:
         yield Case(f"{name}-{dtype}", SIGMOID, (of(t), of(x)), wrt=both)
         if name not in ("zero",):
             yield Case(f"{name}-number-{dtype}", WEIGHTED, (of(t), of(x), 2.5), wrt=both)
     t, x, all_three = of(d["hard"]), of(d["x"]), (0, 1, 2)
-    for name, w in (("vector", [0.5, 2, 3]), ("column", [[1], [2], [0.25], [4]]), ("0d", 3.0)):
+    shapes = ("column", [[1], [2], [0.25], [4]]), ("vector", [0.5, 2, 3]), ("0d", 3.0)
+    for name, w in shapes[: None if dtype == "float32" else 1]:
         yield Case(f"{name}-{dtype}", WEIGHTED, (t, x, of(w)), wrt=all_three)
     larger = (t[0], x[0], of([[2], [0.5]]))
     yield Case(f"enlarged-{dtype}", WEIGHTED, larger, wrt=all_three)
@@ -63,7 +64,7 @@ def _softmaxes(d: dict[str, Array], dtype: str) -> Iterator[Case]:
     ):
         yield Case(f"{name}-{dtype}", SOFTMAX, (of(t), x), wrt=both)
         yield Case(f"{name}-axis-0-{dtype}", SOFTMAX, (of(t), x), {"axis": 0}, wrt=both)
-    for axis in (0, 1, 2, -1):
+    for axis in (0, 1, 2, -1) if dtype == "float32" else (1,):
         yield Case(
             f"rank-3-axis-{axis}-{dtype}", SOFTMAX, (of(d["soft3"]), x3), {"axis": axis}, wrt=both
         )
@@ -71,7 +72,7 @@ def _softmaxes(d: dict[str, Array], dtype: str) -> Iterator[Case]:
     none = of(np.zeros((0, 3)))
     yield Case(f"empty-{dtype}", SOFTMAX, (none, none), wrt=both)
     yield Case(f"one-class-{dtype}", SOFTMAX, (of([[1], [1]]), of([[3], [-4]])), wrt=both)
-    for kind in ("int32", "int64"):
+    for kind in ("int32", "int64") if dtype == "float32" else ("int64",):
         index = d["index"].astype(kind)
         yield Case(f"{kind}-{dtype}", SPARSE, (index, x), wrt=(1,))
         yield Case(f"rank-3-{kind}-{dtype}", SPARSE, (d["index3"].astype(kind), x3), wrt=(1,))
@@ -122,7 +123,10 @@ def _others(d: dict[str, Array], dtype: str) -> Iterator[Case]:
     args = of([2, 0, 1]), of([-20, -30, 10])
     yield Case(f"far-{dtype}", "log_poisson_loss", args, wrt=(0, 1))
     negative = of([-1, 2]), of([0.5, 0.5])
-    yield Case(f"negative-{dtype}", "log_poisson_loss", negative, {"compute_full_loss": True}, ())
+    if dtype != "bfloat16":  # whose NaN NumPy does not compare
+        yield Case(
+            f"negative-{dtype}", "log_poisson_loss", negative, {"compute_full_loss": True}, ()
+        )
 
 
 def _errors(d: dict[str, Array]) -> Iterator[Case]:

@@ -68,35 +68,19 @@ def cases(d: dict[str, Array], dtype: str) -> Iterator[Case]:
         ("huber_loss", (unit, x), d["w2"]),
         ("log_loss", (hard, unit), d["w2"]),
     )
-    main = dtype == "float32"
     mean = {"reduction": "weighted_mean"}
     for name, args, w in calls:
-        of_index = name.startswith("sparse")
-        wrt, weights = (1, 2) if of_index else (0, 1, 2), array(w, "float32")
-        for how in REDUCTIONS if main else (NONZERO, "weighted_mean", "none"):
-            options = {"reduction": how}
-            by = wrt[:-1] if how == "weighted_mean" else wrt
-            yield Case(f"{how}-{dtype}", V1 + name, (*args, weights), options, by)
-            if main:
-                yield Case(f"{how}-unweighted", V1 + name, args, options, wrt[:-1])
-                yield Case(f"{how}-by-2.5", V1 + name, (*args, 2.5), options, wrt[:-1])
-                yield Case(f"{how}-by-0", V1 + name, (*args, 0.0 * weights), options, wrt)
-        if main:
-            scalar = np.asarray(1.5, np.float32)
-            yield Case("by-0d", V1 + name, (*args, scalar), {}, wrt)
-            one = weights[:1] if w.ndim == 1 else weights[:, :1]
-            yield Case("by-one", V1 + name, (*args, one), {}, wrt)
-            yield Case("mean-by-one", V1 + name, (*args, one), mean, wrt[:-1])
-            yield Case("by-int", V1 + name, (*args, np.ceil(w).astype(np.int32)), mean, wrt[:-1])
-            yield Case("by-number-0", V1 + name, (*args, 0.0), mean, wrt[:-1])
-            signs = np.ones(w.shape, np.float32)
-            signs[::2] = -1
-            yield Case("sum-to-0", V1 + name, (*args, signs), mean, wrt)
-            empty = tuple(a[:0] for a in (*args, weights))
-            for how in REDUCTIONS:
-                yield Case(f"empty-{how}", V1 + name, empty, {"reduction": how}, wrt)
+        wrt = (1, 2) if name.startswith("sparse") else (0, 1, 2)
+        weights = array(w, "float32")
+        yield Case(f"weights-{dtype}", V1 + name, (*args, weights), {}, wrt)
+        yield Case(f"mean-{dtype}", V1 + name, (*args, weights), mean, wrt[:-1])
         half_weights = array(w, "float16" if dtype == "float64" else "bfloat16")
         yield Case(f"half-weights-{dtype}", V1 + name, (*args, half_weights), {}, wrt[:-1])
+        if dtype == "float32":
+            yield Case("unweighted", V1 + name, args, {}, wrt[:-1])
+            yield Case("empty", V1 + name, tuple(a[:0] for a in (*args, weights)), {}, wrt)
+        if dtype == "float32" and name in ("softmax_cross_entropy", "mean_squared_error"):
+            yield from _reduced(V1 + name, args, weights)
     apart = of([1, 2, 3, 4]), of([1.25, 2.125, 8, -2])  # losses far from their mean
     weighted = (*apart, array([1, 2, 0, 1], "float32"))
     yield Case(f"mean-by-weights-{dtype}", V1 + "mean_squared_error", weighted, mean, (2,))
@@ -115,6 +99,29 @@ def cases(d: dict[str, Array], dtype: str) -> Iterator[Case]:
     for epsilon in (1e-7, 0.01):
         clipped = (*ends, 1.0, epsilon)
         yield Case(f"ends-{epsilon}-{dtype}", V1 + "log_loss", clipped, {"reduction": "none"}, (1,))
+
+
+def _reduced(name: str, args: tuple[Array, ...], weights: Array) -> Iterator[Case]:
+    """Every reduction with weights of every shape."""
+    one = weights[:1] if weights.ndim == 1 else weights[:, :1]
+    signs = np.ones(weights.shape, np.float32)
+    signs[::2] = -1
+    for how in REDUCTIONS:
+        options, wrt = {"reduction": how}, (0, 1) if how == "weighted_mean" else (0, 1, 2)
+        for of, w in (
+            ("array", weights),
+            ("zeros", 0 * weights),
+            ("one", one),
+            ("0d", np.asarray(1.5, np.float32)),
+            ("signs", signs),
+        ):
+            yield Case(f"{how}-by-{of}", name, (*args, w), options, wrt)
+        for number in (1.0, 2.5, 0.0):
+            yield Case(f"{how}-by-{number}", name, (*args, number), options, (0, 1))
+        empty = tuple(a[:0] for a in (*args, weights))
+        yield Case(f"{how}-empty", name, empty, options, (0, 1, 2))
+    ints = np.ceil(weights).astype(np.int32)
+    yield Case("by-int", name, (*args, ints), {"reduction": "weighted_mean"}, (0, 1))
 
 
 def squeezed(d: dict[str, Array]) -> Iterator[Case]:
