@@ -43,8 +43,9 @@ def _sigmoids(d: dict[str, Array], dtype: str) -> Iterator[Case]:
         yield Case(f"{name}-{dtype}", WEIGHTED, (t, x, of(w)), wrt=all_three)
     larger = (t[0], x[0], of([[2], [0.5]]))
     yield Case(f"enlarged-{dtype}", WEIGHTED, larger, wrt=all_three)
-    larger = (t[:, :1], x[:, :1], of([[2, 0.5]]))
-    yield Case(f"enlarged-by-columns-{dtype}", WEIGHTED, larger, wrt=all_three)
+    if dtype == "float32":
+        larger = (t[:, :1], x[:, :1], of([[2, 0.5]]))
+        yield Case("enlarged-by-columns", WEIGHTED, larger, wrt=all_three)
     if dtype in ("float32", "float64"):
         args = of([1, 0, 0, 1]), of([1e4, -1e4, 1e4, -1e4])
         yield Case(f"extreme-{dtype}", SIGMOID, args, wrt=both)
@@ -56,33 +57,36 @@ def _softmaxes(d: dict[str, Array], dtype: str) -> Iterator[Case]:
         return array(x, dtype)
 
     x, x3, both = of(d["x"]), of(d["x3"]), (0, 1)
-    one_hot = np.eye(3)[d["index"]]
+    one_hot, single = np.eye(3)[d["index"]], dtype == "float32"
     for name, t in (
         ("one-hot", one_hot),
         ("soft", d["soft"]),
         ("sums-to-2", [[0, 2, 0], [1, 1, 0], [0, 0, 0], [0.5, -1, 0.25]]),
     ):
         yield Case(f"{name}-{dtype}", SOFTMAX, (of(t), x), wrt=both)
-        yield Case(f"{name}-axis-0-{dtype}", SOFTMAX, (of(t), x), {"axis": 0}, wrt=both)
-    for axis in (0, 1, 2, -1) if dtype == "float32" else (1,):
+        if single:
+            yield Case(f"{name}-axis-0", SOFTMAX, (of(t), x), {"axis": 0}, wrt=both)
+    for axis in (0, 1, 2, -1) if single else (1,):
         yield Case(
             f"rank-3-axis-{axis}-{dtype}", SOFTMAX, (of(d["soft3"]), x3), {"axis": axis}, wrt=both
         )
-    yield Case(f"one-row-{dtype}", SOFTMAX, (of(one_hot[0]), x[0]), wrt=both)
-    none = of(np.zeros((0, 3)))
-    yield Case(f"empty-{dtype}", SOFTMAX, (none, none), wrt=both)
-    yield Case(f"one-class-{dtype}", SOFTMAX, (of([[1], [1]]), of([[3], [-4]])), wrt=both)
-    for kind in ("int32", "int64") if dtype == "float32" else ("int64",):
+    for kind in ("int32", "int64") if single else ("int64",):
         index = d["index"].astype(kind)
         yield Case(f"{kind}-{dtype}", SPARSE, (index, x), wrt=(1,))
-        yield Case(f"rank-3-{kind}-{dtype}", SPARSE, (d["index3"].astype(kind), x3), wrt=(1,))
-    yield Case(f"one-row-{dtype}", SPARSE, (d["index"][0], x[0]), wrt=(1,))
-    yield Case(f"empty-{dtype}", SPARSE, (np.zeros(0, np.int64), none), wrt=(1,))
     far = of([[40, 0, 0], [0, 300, 0], [-300, 5, 5], [1000, 0, -1000]])
     yield Case(f"far-{dtype}", SPARSE, (np.asarray([0, 1, 2, 1]), far), wrt=(1,))
     yield Case(f"far-{dtype}", SOFTMAX, (of(np.eye(3)[[0, 1, 2, 1]]), far), wrt=both)
     holes = of([[1, -np.inf, 2], [-np.inf, 0, -np.inf]])
     yield Case(f"holes-{dtype}", SPARSE, (np.asarray([2, 1]), holes), wrt=(1,))
+    if not single:
+        return
+    yield Case("one-row", SOFTMAX, (of(one_hot[0]), x[0]), wrt=both)
+    none = of(np.zeros((0, 3)))
+    yield Case("empty", SOFTMAX, (none, none), wrt=both)
+    yield Case("one-class", SOFTMAX, (of([[1], [1]]), of([[3], [-4]])), wrt=both)
+    yield Case("rank-3", SPARSE, (d["index3"], x3), wrt=(1,))
+    yield Case("one-row", SPARSE, (d["index"][0], x[0]), wrt=(1,))
+    yield Case("empty", SPARSE, (np.zeros(0, np.int64), none), wrt=(1,))
 
 
 def _broadcast(d: dict[str, Array]) -> Iterator[Case]:
@@ -109,7 +113,13 @@ def _others(d: dict[str, Array], dtype: str) -> Iterator[Case]:
     def of(x: Any) -> Array:
         return array(x, dtype)
 
-    for name, x in (("matrix", d["x"]), ("scalar", 3.0), ("empty", []), ("rank-3", d["x3"])):
+    shapes: tuple[tuple[str, Any], ...] = (
+        ("matrix", d["x"]),
+        ("scalar", 3.0),
+        ("empty", []),
+        ("rank-3", d["x3"]),
+    )
+    for name, x in shapes[: None if dtype == "float32" else 1]:
         yield Case(f"{name}-{dtype}", "l2_loss", (of(x),))
     x = -np.abs(d["x"])
     x[0] *= -1
