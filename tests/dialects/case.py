@@ -69,6 +69,17 @@ class Outcome:
     error: tuple[str, ...] = ()
 
 
+#: What the array API standard has no dtype for.
+LACKS = {"array_api_strict": {"float16", "bfloat16"}}
+
+
+def dtypes(case: Case, there: Outcome | None = None) -> set[str]:
+    """The names of the dtypes of a call, and of what it returns where it is differentiated."""
+    arrays = [*case.arrays(), there.value if there is not None and case.wrt else None]
+    options = {str(case.options.get("dtype"))} if case.call is not None else set()
+    return {x.dtype.name for x in arrays if isinstance(x, np.ndarray)} | options
+
+
 def array(data: Any, dtype: str) -> Array:
     """A NumPy array of any dtype name, bfloat16 too."""
     return np.asarray(data).astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
@@ -114,9 +125,15 @@ def record(dialect: str) -> None:
             "gradients": [_encoded(g) for g in out.gradients],
             "error": list(out.error),
         }
-    text = {"version": cases.VERSION, "cases": found}
+    write(dialect, cases.VERSION, found)
+
+
+def write(dialect: str, version: str, found: Mapping[str, Any]) -> None:
+    """A line a case."""
+    lines = [f"{json.dumps(name)}: {json.dumps(found[name])}" for name in sorted(found)]
+    head = f'{{"version": {json.dumps(version)}, "cases": {{'
     path = RECORDED / f"{dialect}.json"
-    path.write_text(json.dumps(text, indent=0, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(head + "\n" + ",\n".join(lines) + "\n}}\n", encoding="utf-8")
 
 
 def recorded(dialect: str) -> dict[str, Outcome]:

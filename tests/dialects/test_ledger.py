@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.dialects import case as cases
-from tests.dialects.case import LIVE, Case, Outcome, array, outcome
+from tests.dialects.case import LIVE, Case, array, outcome
 from tests.dialects.test_grid import need_dtypes, ours
 from xentropy import dialects
 from xentropy.dialects.ledger import Entry, entries
@@ -25,9 +25,9 @@ def value(x: Any) -> Any:
 
 def case_of(entry: Entry) -> Case:
     options = {name: value(x) for name, x in entry.options.items()}
-    return Case(
-        str(entry), entry.function, tuple(map(value, entry.args)), options, tuple(entry.wrt)
-    )
+    call = None if entry.call is None else {name: value(x) for name, x in entry.call.items()}
+    args, wrt = tuple(map(value, entry.args)), tuple(entry.wrt)
+    return Case(str(entry), entry.function, args, options, wrt, call)
 
 
 def assert_found(run: Any, wanted: Any, gradients: Any) -> None:
@@ -45,7 +45,7 @@ def assert_found(run: Any, wanted: Any, gradients: Any) -> None:
 @pytest.mark.parametrize("entry", ALL, ids=str)
 def test_what_we_return(harness: Harness, entry: Entry) -> None:
     case = case_of(entry)
-    need_dtypes(harness, case, Outcome())
+    need_dtypes(harness, case)
     run = lambda: ours(harness, entry.dialect, case)  # noqa: E731
     assert_found(run, entry.our_value, entry.our_gradient)
 

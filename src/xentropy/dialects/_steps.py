@@ -15,7 +15,20 @@ from xentropy.formulas import reduction, steps
 from xentropy.formulas.formula import unbroadcast
 from xentropy.reduction import Mean
 
-__all__ = ["broadcast", "cast", "choose", "expand", "mean", "multiply", "permute", "quotient", "reshape", "row_sum", "squeeze", "total",]
+__all__ = [
+    "broadcast",
+    "cast",
+    "choose",
+    "expand",
+    "mean",
+    "multiply",
+    "permute",
+    "quotient",
+    "reshape",
+    "row_sum",
+    "squeeze",
+    "total",
+]
 
 
 def _linear(x: Any, output: Any, pull: Callable[[Any], Any]) -> Any:

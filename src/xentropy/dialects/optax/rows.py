@@ -40,7 +40,7 @@ def dense(given: Given, axis: Any, *, expands: bool = True) -> Rows:
     masks = _masks(given, where, axes[0])
     if "class_mask" in masks:
         # A label on a class that is left out has no term; to the core it is impossible.
-        t = steps.choose(x, spread(t, 0.0), spread(where, x))
+        t = steps.choose(spread(where, x), spread(t, x), 0.0)
     return Rows(x, t, axes[0], masks)
 
 
