@@ -36,8 +36,8 @@ def _distance(xp: Namespace, x: Any, t: Any) -> tuple[Any, Any, Any]:
     near = xp.abs(d) < 1.0
     small = xp.where(near, d, 0.0)
     series = small * _TERMS[0] + _TERMS[1]
-    for term in _TERMS[2:]:
-        series = series * small + term
+    for coefficient in _TERMS[2:]:
+        series = series * small + coefficient
     return d, near, series
 
 
