@@ -63,10 +63,10 @@ def _without(mask: Any, t: Any, x: Any, axis: int, of_indices: bool) -> tuple[An
     if tuple(mask.shape) != tuple(shape):
         return t, x
     wide = xp.expand_dims(mask, axis=axis)
-    if t.ndim == len(shape):
-        t = xp.where(mask, t, 0)
-    elif t.ndim == x.ndim:
-        t = xp.where(wide, t, 0)
+    if of_indices:
+        t = xp.where(mask if t.ndim == mask.ndim else wide, t, 0)
+    elif tuple(t.shape) == tuple(x.shape):
+        t = steps.choose(wide, steps.cast(t, x.dtype), 0.0)
     return t, steps.choose(wide, x, 0.5)
 
 

@@ -10,6 +10,7 @@ from xentropy.dispatch import backend_of
 from xentropy.errors import OptionError
 from xentropy.formulas import clipped
 from xentropy.formulas.generalized import generalized
+from xentropy.formulas.softmax import focal_dense
 from xentropy.validation import Call, class_vector, elementwise, number, rows, smoothing
 
 from ._inputs import (
@@ -154,20 +155,12 @@ def categorical_focal_crossentropy(
     call = Call(name, logits=x, labels=t, alpha=alpha)
     rows(call, "dense", axis=axis, kind="probs" if not from_logits else "logits")
     share = smoothing(call, label_smoothing)
+    options = {"gamma": _gamma(call, gamma), "smoothing": share}
+    weights = class_vector(call, "alpha")
     if from_logits:
-        if share is not None:
-            n = x.shape[axis]
-            call.labels = (1.0 - share) * call.cast(call.labels) + share / n
-        losses = xentropy.softmax_focal_cross_entropy(
-            x, call.labels, axis=axis, alpha=alpha, gamma=gamma
-        )
+        losses = call.apply(focal_dense, weights, None, z_loss=None, **options)
     else:
-        losses = call.apply(
-            clipped.categorical_focal,
-            class_vector(call, "alpha"),
-            gamma=_gamma(call, gamma),
-            smoothing=share,
-        )
+        losses = call.apply(clipped.categorical_focal, weights, **options)
     return finish(losses, x.dtype)
 
 
