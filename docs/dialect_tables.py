@@ -29,10 +29,14 @@ def calls() -> Iterator[str]:
     yield from (".. list-table::", "   :header-rows: 1", "")
     yield from _row("", *FAMILIES)
     for dialect in DIALECTS:
-        cases = case.module(dialect).CASES
+        cases, there = case.module(dialect).CASES, case.recorded(dialect)
         names = list(dict.fromkeys(each.function for each in cases))
         found = {
-            family: Counter(each.function for each in cases if not case.missing(family, each))
+            family: Counter(
+                each.function
+                for each in cases
+                if not case.dtypes(each, there[str(each)]) & case.LACKS.get(family, set())
+            )
             for family in FAMILIES
         }
         for name in names:
@@ -47,8 +51,12 @@ def ledger() -> Iterator[str]:
     for dialect in DIALECTS:
         for entry in entries(dialect):
             where = f"``{dialect}.{entry.function}`` ({entry.version})"
-            theirs = f"`{entry.original} <{entry.link}>`__"
-            yield from _row(where, entry.condition, theirs, entry.ours)
+            theirs = f"`{entry.original.replace('`', '')} <{entry.link}>`__"
+            yield from _row(where, _code(entry.condition), theirs, _code(entry.ours))
+
+
+def _code(text: str) -> str:
+    return text.replace("``", "`").replace("`", "``")
 
 
 def _row(*cells: str) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -57,3 +59,12 @@ def test_what_the_original_returns(harness: Harness, entry: Entry) -> None:
     case = case_of(entry)
     run = lambda: cases.module(entry.dialect).original(case)  # noqa: E731
     assert_found(run, entry.original_value, entry.original_gradient)
+
+
+def test_the_page_shows_it() -> None:
+    """Together with the table of the calls, which has no hole."""
+    page = cases.RECORDED.parents[2] / "docs"
+    command = [sys.executable, page / "dialect_tables.py", "--check"]
+    assert subprocess.run(command, check=False).returncode == 0
+    table = (page / "dialects.rst").read_text(encoding="utf-8").partition(".. END calls")[0]
+    assert "- –" not in table
