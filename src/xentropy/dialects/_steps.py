@@ -20,7 +20,9 @@ __all__ = ["broadcast", "cast", "mean", "multiply", "quotient", "reshape", "row_
 
 def _linear(x: Any, output: Any, pull: Callable[[Any], Any]) -> Any:
     """A linear step: ``pull`` is its transpose."""
-    record(backend_of(x).xp, steps.linear, (x,), {}, output, lambda wanted, c: (pull(c),))
+    backend = backend_of(x)
+    if not backend.autodiff:  # elsewhere the step is the framework's, and compilers read no tape
+        record(backend.xp, steps.linear, (x,), {}, output, lambda wanted, c: (pull(c),))
     return output
 
 
