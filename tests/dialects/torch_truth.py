@@ -148,7 +148,8 @@ def linear_cross_entropy(
     )
 
     def rows_of(u: Real) -> Real:
-        return inner.slopes[0](u).reshape(flat.shape[0], matrix.shape[0])
+        found: Real = inner.slopes[0](u).reshape(flat.shape[0], matrix.shape[0])
+        return found
 
     return Terms(
         inner.losses,
@@ -166,11 +167,13 @@ def binary_cross_entropy(x: Real, t: Real, *, weight: Any) -> Terms:
 
 
 def softplus(x: Real) -> Real:
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    found: Real = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return found
 
 
 def sigmoid(x: Real) -> Real:
-    return np.where(x < 0, np.exp(np.minimum(x, 0)), 1) / (1 + np.exp(-np.abs(x)))
+    found: Real = np.where(x < 0, np.exp(np.minimum(x, 0)), 1) / (1 + np.exp(-np.abs(x)))
+    return found
 
 
 def binary_cross_entropy_with_logits(x: Real, t: Real, *, weight: Any, pos_weight: Any) -> Terms:
@@ -198,7 +201,7 @@ def sigmoid_focal_loss(x: Real, t: Real, *, alpha: float, gamma: float) -> Terms
 
 
 def of_error(
-    value: Callable[[Real], Real], slope: Callable[[Real], Real], by_weight: bool
+    value: Callable[..., Any], slope: Callable[..., Any], by_weight: bool
 ) -> Callable[..., Terms]:
     def terms(
         x: Real, t: Real, *, weight: Any = None, beta: Any = None, delta: Any = None

@@ -13,21 +13,23 @@ __all__ = ["linear"]
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """``x @ weight.T + bias`` of matrices."""
-    xp = backend_of(x).xp
+    backend = backend_of(x)
+    xp = backend.xp
     product = x @ _transposed(weight)
+    result = product if bias is None else product + xp.reshape(bias, (1, -1))
+    if backend.autodiff:
+        return result
 
     def pull(wanted: tuple[bool, ...], c: Any) -> tuple[Any, ...]:
         return c @ weight, _transposed(c) @ x
 
-    record(xp, steps.product, (x, weight), {}, product, pull)
-    if bias is None:
-        return product
-    result = product + xp.reshape(bias, (1, -1))
-
     def pull_sum(wanted: tuple[bool, ...], c: Any) -> tuple[Any, ...]:
         return c, xp.sum(c, axis=0, keepdims=False)
 
-    record(xp, steps.product, (product, bias), {}, result, pull_sum)
+    # In the place of the product: a step of two arrays, each of which may be differentiated by.
+    record(xp, steps.product, (x, weight), {}, product, pull)
+    if bias is not None:
+        record(xp, steps.product, (product, bias), {}, result, pull_sum)
     return result
 
 
