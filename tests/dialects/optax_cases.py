@@ -22,9 +22,10 @@ BINARY, FOCAL = "sigmoid_binary_cross_entropy", "sigmoid_focal_loss"
 KL, GENERALIZED = "kl_divergence", "generalized_kl_divergence"
 # Every option is seen once in float32; the other dtypes see what depends on the precision, and the
 # relatives of a function what is theirs.
-FEW = ("soft", "far", "where classes", "int64", "gamma 0.5", "rows", "both ", "large ", "alpha ")
-SOME = (*FEW, "confident", "axis (0, 2)", "where", "epsilon", "-inf", "not normalized", "labels of")
+FEW = ("soft", "far", "int64", "gamma 0.5", "rows", "both ", "alpha of each")
+SOME = (*FEW, "confident", "axis (0, 2)", "where", "epsilon", "-inf", "not normalized")
 WHOLE = (SOFT, INDEX, BINARY, FOCAL, KL, "huber_loss", "cosine_similarity", "smooth_labels")
+TWINS = (SAFE, "l2_loss", "cosine_distance", "kl_divergence_with_log_targets", "squared_error")
 COSINES = ("cosine_similarity", "cosine_distance")
 
 
@@ -38,7 +39,8 @@ def cases() -> Iterator[Case]:
         for each in (softmax, indices, binary, divergences, regression, cosines, smoothing):
             for case in each(dtype):
                 names = FEW if dtype != "float32" else "" if case.function in WHOLE else SOME
-                if case.name.startswith(names):
+                twin = case.function in TWINS and dtype != "float32"
+                if case.name.startswith(names) and not twin:
                     yield case
     yield from mixed()
     yield from wrong()
@@ -270,7 +272,6 @@ def mixed() -> Iterator[Case]:
     r = np.random.default_rng(7)
     x, t = r.normal(size=(4, 3)), shares(r, 4, 3)
     pairs = [("float16", "bfloat16"), ("bfloat16", "float32"), ("float32", "float64")]
-    pairs += [("float64", "float32")]
     functions = (SOFT, BINARY, KL, "huber_loss")
     for a, b in pairs:
         for f in functions:
