@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.dialects.case import Case
 
-Wide = np.ndarray[Any, Any]
+Wide = Any  # an array of long doubles, complex while it is differentiated
 # Of an analytic function the error is the square of the step.
 STEP = np.longdouble("1e-100")
 LOG2 = np.log(np.longdouble(2))

@@ -73,9 +73,9 @@ class Given:
         backend, found = self.call.backend, {}
         for name in names:
             x = self.arrays[name]
-            if x is not None and self.call.kind(x) == "float":
-                if not _is_float(self.call.given[name]) or name == self.call.first:
-                    found[backend.dtype_name(x)] = x.dtype
+            weak = _is_float(self.call.given[name]) and name != self.call.first
+            if x is not None and not weak and self.call.kind(x) == "float":
+                found[backend.dtype_name(x)] = x.dtype
         if len(found) == 1:
             return next(iter(found.values()))
         return self.xp.float64 if "float64" in found else self.xp.float32
