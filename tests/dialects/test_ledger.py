@@ -64,7 +64,7 @@ def test_what_the_original_returns(harness: Harness, entry: Entry) -> None:
 def test_the_page_shows_it() -> None:
     """Together with the table of the calls, which has no hole."""
     page = cases.RECORDED.parents[2] / "docs"
-    command = [sys.executable, page / "dialect_tables.py", "--check"]
+    command = [sys.executable, str(page / "dialect_tables.py"), "--check"]
     assert subprocess.run(command, check=False).returncode == 0
     table = (page / "dialects.rst").read_text(encoding="utf-8").partition(".. END calls")[0]
     assert "- –" not in table
