@@ -67,9 +67,11 @@ def assert_agrees(got: Any, original: Any, truth: Any, scale: Any = 0) -> None:
 
 @pytest.mark.parametrize(("dialect", "case"), ALL, ids=[f"{d}-{c}" for d, c in ALL])
 def test_it_is_the_original(harness: Harness, dialect: str, case: Case) -> None:
-    if not harness.float64 and "float64" in {getattr(x, "dtype", None) for x in case.args}:
+    given = (*case.args, *case.options.values(), *(case.call or {}).values())
+    dtypes = {str(getattr(x, "dtype", "")) for x in given}
+    if not harness.float64 and "float64" in dtypes:
         pytest.skip("no float64 in this process")
-    for dtype in {str(getattr(x, "dtype", "")) for x in case.args} & {"bfloat16", "float16"}:
+    for dtype in dtypes & {"bfloat16", "float16"}:
         need_dtype(harness, dtype)
     there = recorded(dialect)[str(case)]
     here = outcome(lambda: ours(harness, dialect, case))
