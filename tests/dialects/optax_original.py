@@ -23,6 +23,7 @@ def ORIGINALS() -> dict[str, Any]:
 def original(case: Case) -> tuple[Any, tuple[Any, ...]]:
     """What the original makes of a case."""
     import jax
+    import jax.experimental
     import jax.numpy as jnp
 
     function = ORIGINALS()[case.function]

@@ -51,7 +51,7 @@ def run(
         upstream = np.broadcast_to(1 / below, found.losses.shape)
         gradients = []
         for k in wrt:
-            slope = found.slopes[k]
+            slope: Any = found.slopes[k]
             each = slope(upstream) if callable(slope) else slope * upstream
             gradients.append(fit(each, args[k]))
     return value, tuple(gradients)

@@ -56,7 +56,7 @@ class Entry:
 
 def entries(dialect: str) -> list[Entry]:
     """Return the differences of one dialect, in the order of its functions."""
-    file = resources.files(__package__) / "ledgers" / f"{dialect}.toml"
+    file = resources.files("xentropy.dialects") / "ledgers" / f"{dialect}.toml"
     found = tomllib.loads(file.read_text(encoding="utf-8"))
     return [
         Entry(**{"options": {}, "wrt": [0], **entry, "dialect": dialect})

@@ -133,7 +133,7 @@ def _column(call: Call, host: Host) -> Host:
 
 def _declared(call: Call, labels: Any) -> list[Any]:
     """The labels that may occur, sorted; without NumPy where they are a list, for compilers."""
-    found = labels
+    found: Any = labels
     if not isinstance(labels, (list, tuple)):
         host = checks.values(labels, sync=True)
         found = None if host is None else host.tolist()

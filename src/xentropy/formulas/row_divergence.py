@@ -82,7 +82,7 @@ def _of_rows(
         dtype: str,
     ) -> dict[str, Any]:
         both = slopes(xp, *kept(xp, predictions, targets, mask))
-        found = dict(zip(("predictions", "targets"), both, strict=True))
+        found: dict[str, Any] = {"predictions": both[0], "targets": both[1]}
         return {k: found[k] if mask is None else xp.where(mask, found[k], 0.0) for k in wrt}
 
     roles: Any = {"predictions": "elements", "targets": "elements", "mask": "constant"}
