@@ -52,7 +52,7 @@ def run(
         gradients = []
         for k in wrt:
             slope: Any = found.slopes[k]
-            each = slope(upstream) if callable(slope) else slope * upstream
+            each: Any = slope(upstream) if callable(slope) else slope * upstream
             gradients.append(fit(each, args[k]))
     return value, tuple(gradients)
 
