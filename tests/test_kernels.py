@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -327,6 +328,21 @@ def test_the_divisor_of_a_mean_is_expected(
     f = xentropy.value_and_grad(LOSS)
     f(harness.array(x), harness.array(labels), reduction="mean", **arrays)
     assert taken == [{1.0}]
+
+
+def test_kernels_are_compiled_anew_where_any_of_their_files_changed(tmp_path: Path) -> None:
+    elementary = pytest.importorskip("xentropy.kernels.elementary", exc_type=ImportError)
+    rows = pytest.importorskip("xentropy.kernels.rows", exc_type=ImportError)
+    stamps = []
+    for text in ("a = 1", "a = 2"):
+        folder = tmp_path / text[-1]
+        folder.mkdir()
+        (folder / "one.py").write_text("b = 0")
+        (folder / "two.py").write_text(text)
+        stamps.append(elementary.stamp(folder))
+    assert stamps[0] != stamps[1]
+    here = elementary.stamp(Path(elementary.__file__).parent)
+    assert rows.rows.py_func.__qualname__ == f"rows_{here}"
 
 
 def test_it_is_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:

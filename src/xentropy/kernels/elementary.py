@@ -9,6 +9,9 @@ The polynomials interpolate at Chebyshev points; they are off by less than 0.3 u
 
 from __future__ import annotations
 
+import functools
+import zlib
+from pathlib import Path
 from typing import Any
 
 from llvmlite import ir
@@ -33,6 +36,7 @@ __all__ = [
     "prefetch",
     "settle",
     "shifted",
+    "stamp",
     "stream",
     "widen",
 ]
@@ -46,7 +50,23 @@ _HIDDEN = {**_PART, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 helper: Any = njit(**_HIDDEN)
 merged: Any = njit(**_HIDDEN, forceinline=True)
 inlined: Any = njit(**_PART, inline="always")
-entry: Any = njit(**_PART, cache=True, no_cfunc_wrapper=True)
+
+
+def entry(function: Any) -> Any:
+    """Compile a kernel, for the cache on disk under a name that tells these sources from others.
+
+    Numba looks at the file of the kernel only: what it calls may have changed. See
+    https://numba.readthedocs.io/en/stable/developer/caching.html
+    """
+    function.__qualname__ += f"_{stamp(Path(__file__).parent)}"
+    return njit(**_PART, cache=True, no_cfunc_wrapper=True)(function)
+
+
+@functools.cache
+def stamp(folder: Path) -> str:
+    """A checksum of the modules in a folder."""
+    sources = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
+    return f"{zlib.crc32(sources):08x}"
 
 
 def _bitcast(to: Any, source: Any) -> Any:
