@@ -21,16 +21,27 @@ def _difference(xp: Namespace, x: Any, t: Any) -> Any:
     return xp.where(above, rise, -rise)
 
 
-def _squared_log_error(xp: Namespace, x: Any, t: Any, **_: Any) -> Any:
-    d = _difference(xp, x, t)
+def _raised(xp: Namespace, x: Any, floor: float | None) -> tuple[Any, Any]:
+    """What is at least the floor, and its slope."""
+    if floor is None:
+        return x, 1.0
+    low = x < floor
+    return xp.where(low, floor, x), xp.where(low, xp.zeros_like(x), 1.0)
+
+
+def _squared_log_error(
+    xp: Namespace, x: Any, t: Any, *, floor: float | None = None, **_: Any
+) -> Any:
+    d = _difference(xp, _raised(xp, x, floor)[0], _raised(xp, t, floor)[0])
     return d * d
 
 
 def _squared_log_error_partials(
-    xp: Namespace, wrt: tuple[str, ...], x: Any, t: Any, **_: Any
+    xp: Namespace, wrt: tuple[str, ...], x: Any, t: Any, *, floor: float | None = None, **_: Any
 ) -> dict[str, Any]:
-    twice = 2.0 * _difference(xp, x, t)
-    found = {"x": twice / (1.0 + x), "t": -twice / (1.0 + t)}
+    (a, slope_x), (b, slope_t) = _raised(xp, x, floor), _raised(xp, t, floor)
+    twice = 2.0 * _difference(xp, a, b)
+    found = {"x": slope_x * twice / (1.0 + a), "t": slope_t * -twice / (1.0 + b)}
     return {name: found[name] for name in wrt}
 
 
@@ -42,3 +53,4 @@ squared_log_error = weighted(
     labels="targets",
     reduces="none",
 )
+"""Option: ``floor``, which predictions and targets are raised to; below it they have no slope."""

@@ -12,24 +12,30 @@ from .weighting import weighted
 
 __all__ = ["poisson"]
 
+_HALF_LOG_2_PI = 0.5 * math.log(2.0 * math.pi)
+
 
 def _log_rate(xp: Namespace, x: Any, log_input: bool, eps: float) -> Any:
     return x if log_input else xp.log(x + eps)
 
 
+def _counted(xp: Namespace, t: Any, full: str) -> tuple[Any, Any]:
+    """Where Stirling's terms are left out, and counts that are inside their domain there."""
+    out = t <= 1.0 if full == "above 1" else (t >= 0.0) & (t <= 1.0)
+    return out, xp.where(out, 2.0, t)
+
+
 def _poisson(
-    xp: Namespace, x: Any, t: Any, *, log_input: bool, eps: float, full: bool, dtype: str
+    xp: Namespace, x: Any, t: Any, *, log_input: bool, eps: float, full: str, dtype: str
 ) -> Any:
-    """``rate - t log(rate)``; ``full`` adds Stirling's ``log t!`` to counts above 1."""
+    """``rate - t log(rate)``; ``full`` adds Stirling's ``log t!``."""
     rate = xp.exp(x) if log_input else x
     loss = rate - times(xp, t, _log_rate(xp, x, log_input, eps))
     if not full:
         return loss
-    many = t > 1.0
-    n = xp.where(many, t, 2.0)
+    out, n = _counted(xp, t, full)
     log_n = xp.log(n)
-    stirling = n * (log_n - 1.0) + 0.5 * (log_n + math.log(2.0 * math.pi))
-    return loss + xp.where(many, stirling, 0.0)
+    return loss + xp.where(out, 0.0, n * (log_n - 1.0) + (0.5 * log_n + _HALF_LOG_2_PI))
 
 
 def _poisson_partials(
@@ -40,18 +46,19 @@ def _poisson_partials(
     *,
     log_input: bool,
     eps: float,
-    full: bool,
+    full: str,
     dtype: str,
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if "x" in wrt:
-        found["x"] = xp.exp(x) - t if log_input else 1.0 - over(xp, t, x + eps)
+    if "x" in wrt and log_input:
+        found["x"] = xp.exp(x) - t
+    elif "x" in wrt:
+        found["x"] = xp.where(t == 0.0, 1.0, over(xp, (x - t) + eps, x + eps))
     if "t" in wrt:
         found["t"] = 0.0 - slope(xp, t, _log_rate(xp, x, log_input, eps))
         if full:
-            many = t > 1.0
-            n = xp.where(many, t, 2.0)
-            found["t"] = found["t"] + xp.where(many, xp.log(n) + 0.5 / n, 0.0)
+            out, n = _counted(xp, t, full)
+            found["t"] = found["t"] + xp.where(out, 0.0, xp.log(n) + 0.5 / n)
     return found
 
 
@@ -64,4 +71,5 @@ poisson = weighted(
     reduces="none",
 )
 """Options: ``log_input``, whether predictions are logarithms of rates; ``eps``, added to rates
-before their logarithm is taken; ``full``, whether terms of the targets alone are added."""
+before their logarithm is taken; ``full``, for which counts terms of these alone are added: those
+``"above 1"``, those ``"outside [0, 1]"`` (NaN of negative ones), or ``""`` none."""

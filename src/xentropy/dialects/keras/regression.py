@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import xentropy
-from xentropy.formulas import keras_poisson, relative
+from xentropy.formulas import clipped_divergence, relative
+from xentropy.formulas import poisson as counts
+from xentropy.formulas.clipped import EPSILON
 from xentropy.formulas.formula import Formula
+from xentropy.formulas.log_error import squared_log_error
 from xentropy.validation import Call, elementwise, rows
 
 from ._inputs import as_keras, broadcast, finish, row_mean, same_rank, taken
@@ -31,10 +34,10 @@ def _fitted(name: str, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     return t, x
 
 
-def _by_formula(name: str, formula: Formula, t: Any, x: Any) -> Any:
+def _by_formula(name: str, formula: Formula, t: Any, x: Any, **options: Any) -> Any:
     call = Call(name, predictions=x, targets=t)
     elementwise(call, "targets", "values")
-    return call.apply(formula)
+    return call.apply(formula, **options)
 
 
 @as_keras
@@ -70,7 +73,7 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
     """
     name = "mean_squared_logarithmic_error"
     t, x = _fitted(name, y_true, y_pred)
-    return row_mean(_by_formula(name, relative.squared_logarithmic_error, t, x))
+    return row_mean(_by_formula(name, squared_log_error, t, x, floor=EPSILON))
 
 
 @as_keras
@@ -97,7 +100,7 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     t, x = broadcast("kl_divergence", t, x)
     call = Call("kl_divergence", probs=x, labels=t)
     rows(call, "dense", axis=-1, kind="probs")
-    return finish(call.apply(keras_poisson.divergence), x.dtype)
+    return finish(call.apply(clipped_divergence.divergence), x.dtype)
 
 
 @as_keras
@@ -105,4 +108,5 @@ def poisson(y_true: Any, y_pred: Any) -> Any:
     """``keras.losses.poisson`` of 3.15: the mean over the last axis of rates, not logarithms."""
     x, t = taken("poisson", y_true, y_pred)
     t, x = broadcast("poisson", t, x)
-    return finish(row_mean(_by_formula("poisson", keras_poisson.poisson, t, x)), x.dtype)
+    options = {"log_input": False, "eps": EPSILON, "full": ""}
+    return finish(row_mean(_by_formula("poisson", counts.poisson, t, x, **options)), x.dtype)

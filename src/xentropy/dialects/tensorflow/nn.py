@@ -12,7 +12,7 @@ from xentropy.dialects import _steps as steps
 from xentropy.errors import DTypeError, OptionError, ShapeError
 from xentropy.formulas import sigmoid
 from xentropy.formulas.formula import Formula
-from xentropy.formulas.log_poisson import log_poisson
+from xentropy.formulas.poisson import poisson
 from xentropy.formulas.softmax_minus_labels import softmax_minus_labels
 from xentropy.validation import Call, elementwise, flag, rows
 
@@ -170,5 +170,5 @@ def log_poisson_loss(
     same_shape(call, "targets")
     same_dtype(call, "targets")
     elementwise(call, "targets", "values")
-    full = flag(call, "compute_full_loss", compute_full_loss)
-    return in_dtype(call.apply(log_poisson, full=full), call)
+    full = "outside [0, 1]" if flag(call, "compute_full_loss", compute_full_loss) else ""
+    return in_dtype(call.apply(poisson, log_input=True, eps=0.0, full=full), call)

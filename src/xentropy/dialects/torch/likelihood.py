@@ -88,7 +88,7 @@ def poisson_nll_loss(
     options = {
         "log_input": flag(call, "log_input", log_input),
         "eps": number(call, "eps", eps),
-        "full": flag(call, "full", full),
+        "full": "above 1" if flag(call, "full", full) else "",
     }
     return reduced(call.apply(poisson, **options), how, dtype)
 
@@ -121,7 +121,7 @@ def gaussian_nll_loss(
     options = {
         "dtype": call.dtype,
         "eps": number(call, "eps", eps, "a finite number > 0", lambda e: 0.0 < e < float("inf")),
-        "full": flag(call, "full", full),
+        "full": "above 1" if flag(call, "full", full) else "",
     }
     losses = call.backend.apply(gaussian, (call.x, call.labels, v), options)
     return reduced(losses, how, dtype)

@@ -1,4 +1,4 @@
-"""The Poisson loss and the divergence of Keras, which keep logarithms finite by 1e-7."""
+"""The divergence of probabilities that are clipped to [1e-7, 1]."""
 
 from __future__ import annotations
 
@@ -9,24 +9,7 @@ from xentropy._types import Namespace
 from .clipped import EPSILON
 from .weighting import weighted
 
-__all__ = ["divergence", "poisson"]
-
-
-def _poisson(xp: Namespace, x: Any, t: Any, *, dtype: str) -> Any:
-    """``x - t log(x + 1e-7)``."""
-    return x - t * xp.log(x + EPSILON)
-
-
-def _poisson_partials(
-    xp: Namespace, wrt: tuple[str, ...], x: Any, t: Any, *, dtype: str
-) -> dict[str, Any]:
-    rate = x + EPSILON
-    found: dict[str, Any] = {}
-    if "x" in wrt:
-        found["x"] = ((x - t) + EPSILON) / rate
-    if "t" in wrt:
-        found["t"] = 0.0 - xp.log(rate)
-    return found
+__all__ = ["divergence"]
 
 
 def _clip(xp: Namespace, x: Any) -> tuple[Any, Any]:
@@ -60,12 +43,4 @@ def _divergence_partials(
     return found
 
 
-poisson = weighted(
-    "keras_poisson",
-    _poisson,
-    _poisson_partials,
-    prediction="predictions",
-    labels="targets",
-    reduces="none",
-)
 divergence = weighted("keras_divergence", _divergence, _divergence_partials, prediction="probs")
