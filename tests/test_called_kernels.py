@@ -25,7 +25,7 @@ ROWS = [row for row in TABLE if row.loss.endswith("cross_entropy") and "sigmoid"
 
 
 def of_rows(case: Case) -> bool:
-    return case.name.startswith("softmax")
+    return case.name.startswith(("softmax", "kl", "logsumexp", "log_softmax"))
 
 
 # The call passes memory on, whatever its dtype: double precision is left to a few cases.

@@ -98,6 +98,26 @@ def test_rows_of_any_length(harness: Harness, n: int, dtype: str) -> None:
     assert_within(grad, slope, np.abs(slope), compare.GRADIENT)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(("n", "dtype"), [(139265, "float32"), (1_000_003, "float64")])
+def test_distributions_over_long_rows(
+    harness: Harness, n: int, dtype: str, smoothing: float
+) -> None:
+    """The sums of many units are rounded together, not one by one."""
+    need_dtype(harness, dtype)
+    x, _ = logits("long distributions", 3, n, dtype)
+    t = rng("long distributions").random((3, n)).astype(dtype)
+    got = xentropy.softmax_cross_entropy(
+        harness.array(x), harness.array(t), label_smoothing=smoothing
+    )
+    wide = x.astype(np.longdouble)
+    top = wide.max(1, keepdims=True)
+    lse = top + np.log(np.exp(wide - top).sum(1, keepdims=True))
+    labels = (1 - np.longdouble(smoothing)) * t.astype(np.longdouble) + np.longdouble(smoothing) / n
+    want = (labels * (lse - wide)).sum(1)
+    assert_within(harness.numpy(got), want, want, compare.VALUE)
+
+
 LARGE: dict[str, dict[str, Any]] = {
     "plain": {},
     "smoothed": {"label_smoothing": 0.1},
@@ -331,7 +351,7 @@ def test_the_divisor_of_a_mean_is_expected(
 
 
 def test_kernels_are_compiled_anew_where_any_of_their_files_changed(tmp_path: Path) -> None:
-    elementary = pytest.importorskip("xentropy.kernels.elementary", exc_type=ImportError)
+    machine = pytest.importorskip("xentropy.kernels.machine", exc_type=ImportError)
     rows = pytest.importorskip("xentropy.kernels.rows", exc_type=ImportError)
     stamps = []
     for text in ("a = 1", "a = 2"):
@@ -339,9 +359,9 @@ def test_kernels_are_compiled_anew_where_any_of_their_files_changed(tmp_path: Pa
         folder.mkdir()
         (folder / "one.py").write_text("b = 0")
         (folder / "two.py").write_text(text)
-        stamps.append(elementary.stamp(folder))
+        stamps.append(machine.stamp(folder))
     assert stamps[0] != stamps[1]
-    here = elementary.stamp(Path(elementary.__file__).parent)
+    here = machine.stamp(Path(machine.__file__).parent)
     assert rows.rows.py_func.__qualname__ == f"rows_{here}"
 
 

@@ -151,17 +151,24 @@ def _rule(
             for role, t in zip(formula.roles.values(), tangents[:count], strict=True)
         )
         # Half precision has no digits to spare for a cotangent that was not expected.
-        narrow = arrays[0].dtype == jnp.float16
+        narrow = arrays[0].dtype == jnp.float16 or (
+            formula.coupled and arrays[0].dtype.itemsize < 4
+        )
         if moving[0] is None or narrow or not kernels.serves(formula, arrays):
             output = evaluate(*primals)
             with _inside(formula):
                 tangent = rules.jvp(_namespace, formula, arrays, options, moving)
             return output, jnp.zeros_like(output) if tangent is None else tangent
+        if formula.coupled:
+            output, p = kernel(primals, 1.0)
+            d, _ = rules.coupling(_namespace, formula, arrays, options)
+            return output, rules.push_coupled(_namespace, d, p, moving[0], options)
         expected = 1.0 if upstream is None else upstream
         output, slope = kernel(primals, expected)
         pieces = jnp.asarray(slope, output.dtype) * jnp.asarray(moving[0], output.dtype)
         # XLA drops the factor 1 that reverse mode makes of this where the cotangent is as expected.
-        tangent = jnp.sum(pieces, axis=options["axis"]) / expected
+        kept = bool(options.get("keepdims"))
+        tangent = jnp.sum(pieces, axis=options["axis"], keepdims=kept) / expected
         rest = rules.jvp(_namespace, formula, arrays, options, (None, *moving[1:]))
         return output, tangent if rest is None else tangent + rest
 

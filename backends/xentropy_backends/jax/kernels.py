@@ -21,8 +21,9 @@ from jax.interpreters import ad, batching, mlir
 
 from xentropy._types import Arrays, Namespace, Options
 from xentropy.formulas import formula as rules
+from xentropy.formulas import softmax
 from xentropy.formulas.formula import Formula
-from xentropy.kernels import by_row, calls
+from xentropy.kernels import by_class, by_row, calls
 
 try:
     from jax.extend.core import Primitive
@@ -37,13 +38,14 @@ LEAST = 2**13
 """Numbers that are worth a call from XLA into Python, which takes 30 us."""
 _TARGET = "xentropy_kernel"
 # Losses of elements XLA computes as fast.
-_FORMULAS = {formula.name: formula for formula in by_row.FORMULAS}
+_FORMULAS = {formula.name: formula for formula in (*by_row.FORMULAS, *by_class.FORMULAS)}
 
 
 class Spec(NamedTuple):
     """A call without its operands, which are the arrays that are given and the numeric options.
 
-    ``upstream`` is the cotangent of all losses; None where no gradient is wanted.
+    ``upstream`` is the cotangent of all losses; None where no gradient is wanted. In its place
+    log-probabilities have the probabilities, of which their Jacobian is made.
     """
 
     formula: str
@@ -99,6 +101,8 @@ class Kernel:
         losses = rules.value(self._xp, formula, arrays, options)
         if spec.upstream is None:
             return [losses]
+        if formula.coupled:
+            return [losses, rules.coupling(self._xp, formula, arrays, options)[1]]
         wrt = (True, *(False for _ in arrays[1:]))
         cotangent = jnp.full_like(losses, spec.upstream)
         return [losses, rules.vjp(self._xp, formula, arrays, options, wrt, cotangent)[0]]
@@ -130,7 +134,10 @@ class Kernel:
 def _abstract(x: Any, *_: Any, spec: Spec) -> list[Any]:
     """The shapes and dtypes of what is computed."""
     static, shape = dict(spec.static), list(x.shape)
-    del shape[static["axis"]]
+    if not _FORMULAS[spec.formula].coupled:
+        shape[static["axis"] % x.ndim : static["axis"] % x.ndim + 1] = [1] * static.get(
+            "keepdims", False
+        )
     losses = jax.core.ShapedArray(tuple(shape), np.dtype(static["dtype"]))
     gradient = jax.core.ShapedArray(x.shape, x.dtype)
     return [losses] if spec.upstream is None else [losses, gradient]
@@ -247,6 +254,19 @@ def _lender(results: list[Array]) -> Callable[..., Array]:
     return empty
 
 
+def _probabilities(arrays: Arrays, options: Options, result: Array) -> Array:
+    """Written to the result."""
+
+    def empty(shape: tuple[int, ...], dtype: Any) -> Array:
+        is_result = shape == (result.size,)
+        return result.view(dtype).reshape(shape) if is_result else np.empty(shape, dtype)
+
+    call = softmax.logsumexp, arrays, {**options, "keepdims": True}
+    _, state = calls.losses(*call, saving=True, upstream=None, empty=empty)
+    assert state is not None
+    return calls.gradient(state, np.ones((), options["dtype"]), empty)
+
+
 def _compute(frame: Any) -> None:
     text = ctypes.cast(frame.attributes.items[0], ctypes.POINTER(_Text)).contents
     spec = _read(ctypes.string_at(text.start, text.length))
@@ -259,7 +279,9 @@ def _compute(frame: Any) -> None:
             formula, arrays, options, saving=saving, upstream=upstream, empty=empty
         )
         found = [losses]
-        if state is not None:
+        if formula.coupled and saving:
+            found.append(_probabilities(arrays, options, results[1]))
+        elif state is not None:
             found.append(calls.gradient(state, np.asarray(upstream, losses.dtype)))
     for result, array in zip(results, found, strict=True):
         if array.ctypes.data != result.ctypes.data or array.strides != result.strides:

@@ -14,7 +14,17 @@ from typing import Any, Literal, TypeAlias
 
 from xentropy._types import Arrays, Namespace, Options
 
-__all__ = ["Formula", "Role", "along", "jvp", "unbroadcast", "value", "vjp"]
+__all__ = [
+    "Formula",
+    "Role",
+    "along",
+    "coupling",
+    "jvp",
+    "push_coupled",
+    "unbroadcast",
+    "value",
+    "vjp",
+]
 
 # elements: broadcasts against the prediction.
 # classes:  0-d or (C,).
@@ -110,12 +120,25 @@ def jvp(xp: Namespace, formula: Formula, arrays: Arrays, options: Options, tange
     return xp.astype(total, getattr(xp, result))
 
 
+def coupling(xp: Namespace, formula: Formula, arrays: Arrays, options: Options) -> tuple[Any, Any]:
+    """The ``(d, r)`` of a formula whose outputs are coupled."""
+    (first, *_) = formula.roles
+    lifted = _lift(xp, formula, arrays, options)
+    d, r = formula.partials(xp, (first,), **lifted, **options)[first]
+    return d, r
+
+
+def push_coupled(xp: Namespace, d: Any, r: Any, tangent: Any, options: Options) -> Any:
+    """Push a tangent forward through a coupled formula."""
+    return d * (tangent - _sum(xp, r * tangent, options["axis"]))
+
+
 def _push(
     xp: Namespace, formula: Formula, name: str, partial: Any, tangent: Any, options: Options
 ) -> Any:
     if formula.coupled:
         diagonal, row = partial
-        return diagonal * (tangent - _sum(xp, row * tangent, options["axis"]))
+        return push_coupled(xp, diagonal, row, tangent, options)
     piece = partial * tangent
     if formula.reduces == "axis" and formula.roles[name] in ("elements", "classes"):
         return _sum(xp, piece, options["axis"])

@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .by_row import Call, Numbers
+from .memory import narrowed
 from .small import plain_losses
 from .threads import run
 
 __all__ = [
     "BY_STRIDES",
+    "KINDS",
     "gradients",
     "is_uniform",
     "lend",
@@ -32,6 +34,7 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 
+KINDS = frozenset(("index", "dense"))
 BY_STRIDES = False
 BLOCK, MORE = 2**17, 2**19
 """Numbers of a block: in less, calls and the interpreter lock cost more than the cache saves.
@@ -130,17 +133,6 @@ def _load(given: _Given, rows: slice, cols: slice, scratch: _Scratch) -> Array:
     if given.mask.size:
         np.copyto(v, -np.inf, where=~_part(given.mask, rows, cols))
     return v
-
-
-def _narrow(values: Array, dtype: Any) -> Array:
-    """In the dtype of the logits, half precision as its bits, rounded to nearest even."""
-    if dtype == np.int16:
-        return values.astype(np.float16).view(np.int16)
-    if dtype == np.uint16:
-        bits = values.view(np.uint32)
-        rounded = (bits + (((bits >> 16) & 1) + np.uint32(0x7FFF))) >> 16
-        return np.where(np.isnan(values), np.uint32(0x7FC0), rounded).astype(np.uint16)
-    return values
 
 
 def _coefficients(given: _Given, rows: slice, cols: slice, scratch: _Scratch) -> Array:
@@ -377,7 +369,7 @@ def _index_gradient(
     if given.mask.size:
         kept = given.mask[(rows.start + r) % given.mask.shape[0], y]
         r, y = r[kept], y[kept]
-    out[rows.start + r, y] = _narrow((scale[r] * own[r]).astype(real), out.dtype)
+    out[rows.start + r, y] = narrowed((scale[r] * own[r]).astype(real), out.dtype)
 
 
 def _finish(given: _Given, g: Array, rows: slice, cols: slice, scale: Array, out: Array) -> None:
@@ -387,7 +379,7 @@ def _finish(given: _Given, g: Array, rows: slice, cols: slice, scale: Array, out
     if not scale.all():
         g[scale == 0] = 0
     if g.dtype != out.dtype:
-        out[rows, cols] = _narrow(g, out.dtype)
+        out[rows, cols] = narrowed(g, out.dtype)
 
 
 # --- distributions ----------------------------------------------------------------------------

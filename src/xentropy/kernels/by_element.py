@@ -20,17 +20,18 @@ __all__ = ["FORMULAS", "Elements", "State", "gradient", "losses"]
 
 Array = npt.NDArray[Any]
 
-FORMULAS = {sigmoid.cross_entropy: "sigmoid"}
+FORMULAS = {sigmoid.cross_entropy: "sigmoid", sigmoid.focal: "sigmoid"}
 _PERIOD = 4096
-"""Weights of few classes are repeated to about this many."""
+"""What repeats after few elements is laid out as about this many."""
 
 
 class Elements(NamedTuple):
     """The arguments of a call as the kernels want them; size 0 stands for None."""
 
     x: Array  # logits, shape (n,), half precision as its bits
-    labels: Array  # in the compute dtype
+    labels: Array  # in the compute dtype, (n,) or (k,), where they repeat
     positive: Array  # the weights of the positive term, shape (k,); they repeat
+    gamma: float  # of the focal loss, which balances by these weights; else negative
     scale: Array  # of the elements, in the compute dtype; 0 leaves one out
     smoothing: float
 
@@ -59,8 +60,9 @@ def losses(
     bits = plain(x.reshape(-1))
     call = Elements(
         bits,
-        plain(np.asarray(given["labels"], real).reshape(-1)),
-        _positive(given["pos_weight"], x.shape, real),
+        _repeated(np.asarray(given["labels"], real), x.shape),
+        _classes(given.get("pos_weight", given.get("alpha")), x.shape, real),
+        float(options.get("gamma", -1.0)),
         _scale(given["sample_weight"], given["keep"], x.shape, real),
         float(options["smoothing"] or 0.0),
     )
@@ -88,13 +90,26 @@ def gradient(engine: Engine, state: State, cotangent: Array, empty: Callable[...
     return named(out, state.dtype).reshape(state.shape)
 
 
-def _positive(weight: Array | None, shape: tuple[int, ...], real: Any) -> Array:
-    """The weights of the positive term, so many times that blocks of them are long."""
+def _classes(weight: Array | None, shape: tuple[int, ...], real: Any) -> Array:
+    """The weights of the positive term."""
     if weight is None:
         return np.empty(0, real)
     n = shape[-1] if shape else 1
-    each = np.broadcast_to(np.asarray(weight, real), (n,))
-    return np.tile(each, -(-_PERIOD // n))
+    return _period(np.broadcast_to(np.asarray(weight, real), (n,)))
+
+
+def _repeated(labels: Array, shape: tuple[int, ...]) -> Array:
+    """The labels in one dimension: as many as elements, or, where they repeat, those of a part."""
+    if labels.shape == shape:
+        return plain(labels).reshape(-1)
+    last = labels.reshape(labels.shape[next((i for i, n in enumerate(labels.shape) if n > 1), 0) :])
+    part = shape[len(shape) - last.ndim :]
+    return _period(np.broadcast_to(last, part).reshape(-1))
+
+
+def _period(x: Array) -> Array:
+    """So many times that blocks of it are long."""
+    return np.tile(x, -(-_PERIOD // x.size))
 
 
 def _scale(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from .early import Early
 from .engine import Engine
 from .memory import ABSENT, Rows, result_of, rows_of
 
-__all__ = ["FORMULAS", "Call", "Numbers", "State", "gradient", "losses"]
+__all__ = ["FORMULAS", "Call", "Numbers", "State", "gradient", "losses", "prepare"]
 
 Array = npt.NDArray[Any]
 
@@ -26,6 +26,9 @@ FORMULAS = {
     softmax.focal_index: "index",
     softmax.cross_entropy_dense: "dense",
     softmax.poly_dense: "dense",
+    softmax.focal_dense: "focal",
+    softmax.kl_divergence: "divergence",
+    softmax.logsumexp: "logsumexp",
 }
 
 
@@ -36,12 +39,14 @@ class Numbers(NamedTuple):
     z_loss: float = 0.0
     epsilon: float = 0.0  # of the poly loss
     gamma: float = -1.0  # of the focal loss, where it is not negative
+    temperature: float = 1.0
 
 
 class Call(NamedTuple):
     """The arguments of a call as the kernels want them; size 0 stands for None."""
 
-    shape: tuple[int, ...]
+    kind: str
+    shape: tuple[int, ...]  # of the losses
     x: Rows
     labels: Array  # indices, int64
     t: Rows  # distributions, in the compute dtype
@@ -52,28 +57,33 @@ class Call(NamedTuple):
     scale: Array
 
 
-def _prepare(engine: Engine, formula: Formula, arrays: Arrays, options: Options) -> Call:
-    given = dict(zip(formula.roles, arrays, strict=True))
-    x, axis, real = given["logits"], options["axis"], np.dtype(options["dtype"])
+def prepare(engine: Engine, kind: str, given: Mapping[str, Array | None], options: Options) -> Call:
+    """Lay out what is given by the roles of a formula."""
+    x, axis, real = given.get("logits", given.get("x")), options["axis"], np.dtype(options["dtype"])
+    assert x is not None
     n = x.shape[axis]
-    shape = x.shape[: axis % x.ndim] + x.shape[axis % x.ndim + 1 :]
-    class_weight = given["class_weight"]
+    kept = (1,) if options.get("keepdims") else ()
+    shape = x.shape[: axis % x.ndim] + kept + x.shape[axis % x.ndim + 1 :]
+    class_weight = given.get("class_weight")
     if class_weight is not None:
         class_weight = np.ascontiguousarray(np.broadcast_to(class_weight, n), real)
-    mask = _class_mask(given["class_mask"], x.shape, axis)
-    smoothing = options["smoothing"] or 0.0
+    mask = _class_mask(given.get("class_mask"), x.shape, axis)
+    smoothing = options.get("smoothing") or 0.0
     numbers = Numbers(
         float(smoothing),
-        float(options["z_loss"] or 0.0),
+        float(options.get("z_loss") or 0.0),
         float(options.get("epsilon", 0.0)),
         float(options.get("gamma", -1.0)),
+        float(options.get("temperature") or 1.0),
     )
-    labels, t = ABSENT, np.empty((0, n), real)
-    if FORMULAS[formula] == "index":
-        labels = np.ascontiguousarray(given["labels"].reshape(-1), np.int64)
-    else:
-        t = np.broadcast_to(np.asarray(given["labels"], real), x.shape)
+    labels, t, given_labels = ABSENT, np.empty((0, n), real), given.get("labels")
+    if kind == "index":
+        assert given_labels is not None
+        labels = np.ascontiguousarray(given_labels.reshape(-1), np.int64)
+    elif given_labels is not None:
+        t = np.broadcast_to(np.asarray(given_labels, real), x.shape)
     return Call(
+        kind,
         shape,
         rows_of(x, axis, engine.BY_STRIDES),
         labels,
@@ -82,7 +92,7 @@ def _prepare(engine: Engine, formula: Formula, arrays: Arrays, options: Options)
         _shares(smoothing, class_weight, mask, n, real),
         np.empty((1, 0), np.bool_) if mask is None else mask,
         numbers,
-        _scale(given["sample_weight"], given["keep"], shape, axis),
+        _scale(given.get("sample_weight"), given.get("keep"), shape, axis),
     )
 
 
@@ -146,7 +156,8 @@ def losses(
     empty: Callable[..., Array],
 ) -> tuple[Array, State | None]:
     """Evaluate the formula, and say what `gradient` needs."""
-    call = _prepare(engine, formula, arrays, options)
+    given = dict(zip(formula.roles, arrays, strict=True))
+    call = prepare(engine, FORMULAS[formula], given, options)
     rows = call.x
     out, saved = (
         empty((rows.length,), options["dtype"]),

@@ -1,6 +1,7 @@
 """Which kernel serves a formula, and the call of it.
 
-The compiled kernels need Numba; without it those of NumPy serve the losses of rows.
+The compiled kernels need Numba; without it those of NumPy serve the cross-entropies of rows, and
+the formulas themselves, block by block, all others.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from xentropy._types import Arrays, Options
 from xentropy.formulas.formula import Formula
 
-from . import by_element, by_row, pool
+from . import by_block, by_class, by_element, by_row, pool
 from .engine import engine, has_numba
 
 __all__ = ["State", "gradient", "losses", "names", "serves", "total"]
@@ -26,7 +27,7 @@ _FLOATS = ("float16", "bfloat16", "float32", "float64")
 class State(NamedTuple):
     """What a gradient needs of the call of its losses."""
 
-    kind: Any
+    module: Any
     inner: Any
 
 
@@ -35,15 +36,22 @@ def names() -> list[str]:
     return ["numba" if has_numba() else "numpy", "formulas"]
 
 
+_KINDS: dict[Formula, tuple[Any, str]] = {
+    formula: (module, kind)
+    for module in (by_row, by_class, by_element)
+    for formula, kind in module.FORMULAS.items()
+}
+
+
 def serves(formula: Formula, arrays: Arrays, dtype: str) -> bool:
     """Whether a kernel evaluates this formula on these arrays, the first of them of that dtype."""
-    by_rows = by_row.FORMULAS.get(formula)
-    if by_rows is None and not (formula in by_element.FORMULAS and has_numba()):
-        return False
-    if dtype not in _FLOATS or 0 in arrays[0].shape:
-        return False
-    # One label for many elements is left to the formula.
-    return by_rows is not None or tuple(arrays[1].shape) == tuple(arrays[0].shape)
+    return formula in _KINDS and dtype in _FLOATS and 0 not in arrays[0].shape
+
+
+def _module_of(formula: Formula) -> Any:
+    """The module that calls what there is for a formula."""
+    module, kind = _KINDS[formula]
+    return module if kind in engine().KINDS else by_block
 
 
 def losses(
@@ -60,14 +68,14 @@ def losses(
     With ``upstream``, the cotangent that is expected, the gradient is computed in the same pass.
     ``empty`` allocates what is returned.
     """
-    kind: Any = by_row if formula in by_row.FORMULAS else by_element
-    found, state = kind.losses(engine(), formula, arrays, options, saving, upstream, empty)
-    return found, State(kind, state) if saving else None
+    module = _module_of(formula)
+    found, state = module.losses(engine(), formula, arrays, options, saving, upstream, empty)
+    return found, State(module, state) if saving else None
 
 
 def gradient(state: State, cotangent: Array, empty: Callable[..., Array] = pool.empty) -> Array:
     """The gradient with respect to the logits, in their dtype and shape."""
-    found: Array = state.kind.gradient(engine(), state.inner, cotangent, empty)
+    found: Array = state.module.gradient(engine(), state.inner, cotangent, empty)
     return found
 
 

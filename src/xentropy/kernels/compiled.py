@@ -12,20 +12,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import elements
+from . import elements, terms
 from .by_element import Elements
 from .by_row import Call
 from .elements import BLOCK
 from .engine import Found
-from .memory import address
+from .memory import ABSENT, address
 from .rows import rows
 from .threads import is_small, run
 
 __all__ = [
     "BY_STRIDES",
+    "KINDS",
     "gradients",
     "is_uniform",
     "lend",
+    "log_softmax",
+    "log_softmax_gradient",
     "losses",
     "multiply",
     "plain_losses",
@@ -37,6 +40,13 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 BY_STRIDES = True
+_TERMS = {
+    "logsumexp": terms.LOGSUMEXP,
+    "log_softmax": terms.LOG_SOFTMAX,
+    "divergence": terms.DIVERGENCE,
+    "focal": terms.FOCAL,
+}
+KINDS = frozenset(("index", "dense", "sigmoid", *_TERMS))
 
 _ONE: dict[Any, Any] = {
     np.dtype(np.float32): np.float32(1),
@@ -67,17 +77,37 @@ def lend(x: Array) -> int:
 
 def losses(call: Call, upstream: float, losses: Array, saved: Array, out: Array) -> None:
     """The losses of rows."""
+    if call.kind in _TERMS:
+        return _run_terms(call, upstream, 0, losses, out)
     others = address(saved), address(out), _goes_past(out, call.x.n)
-    _run(call, upstream, 0, address(losses), 1.0, 0, *others)
+    _run(rows, call, upstream, 0, address(losses), 1.0, 0, *others)
 
 
 def gradients(call: Call, cotangent: Array, saved: Array, out: Array) -> None:
     """Their gradients."""
+    if call.kind in _TERMS:
+        return _run_terms(call, 0.0, address(cotangent), ABSENT, out)
     others = address(saved), address(out), _goes_past(out, call.x.n)
-    _run(call, 0.0, address(cotangent), 0, 1.0, 0, *others)
+    _run(rows, call, 0.0, address(cotangent), 0, 1.0, 0, *others)
 
 
-def _run(call: Call, *others: Any) -> None:
+def log_softmax(call: Call, out: Array) -> None:
+    """Log-probabilities."""
+    _run_terms(call, 0.0, 0, out, ABSENT)
+
+
+def log_softmax_gradient(call: Call, out: Array) -> None:
+    """Their gradients."""
+    _run_terms(call, 0.0, 0, ABSENT, out)
+
+
+def _run_terms(call: Call, upstream: float, cotangent: int, losses: Array, out: Array) -> None:
+    kind, past = _TERMS[call.kind], any(_goes_past(x, call.x.n) for x in (losses, out))
+    others = upstream, cotangent, address(losses), address(out), past
+    _run(terms.terms, call, kind, call.numbers.temperature, *others)
+
+
+def _run(kernel: Any, call: Call, *others: Any) -> None:
     x, t = call.x, call.t
     arguments = (
         address(x.flat),
@@ -95,9 +125,9 @@ def _run(call: Call, *others: Any) -> None:
         address(call.mask),
         call.mask.shape[0] if call.mask.size else 0,
         address(call.scale),
-        *call.numbers,
+        *call.numbers[:4],
     )
-    run(rows, (_ONE[x.flat.dtype], arguments, *others), x.length, x.flat.size)
+    run(kernel, (_ONE[x.flat.dtype], arguments, *others), x.length, x.flat.size)
 
 
 def plain_losses(
@@ -145,9 +175,17 @@ def sigmoid_gradients(call: Elements, cotangent: Array, out: Array) -> None:
 
 
 def _sigmoid(call: Elements, *others: Any) -> None:
-    x, positive = call.x, call.positive
-    labels, scale = address(call.labels), address(call.scale)
-    arguments = (address(x), labels, address(positive), positive.size, scale, call.smoothing)
+    x, labels, positive = call.x, call.labels, call.positive
+    arguments = (
+        address(x),
+        address(labels),
+        labels.size if labels.size != x.size else 0,
+        address(positive),
+        positive.size,
+        call.gamma,
+        address(call.scale),
+        call.smoothing,
+    )
     run(elements.sigmoid, (_ONE[x.dtype], arguments, *others), x.size, x.size)
 
 

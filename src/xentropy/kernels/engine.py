@@ -25,6 +25,8 @@ class Engine(Protocol):
     Arrays that are to be written may have size 0: then they are not wanted.
     """
 
+    KINDS: frozenset[str]
+    """What it computes, as the modules of calls name it."""
     BY_STRIDES: bool
     """Whether rows are read where they lie; else those that lie apart are copied first."""
 
@@ -48,6 +50,12 @@ class Engine(Protocol):
 
     def gradients(self, call: Call, cotangent: Array, saved: Array, out: Array) -> None:
         """Write the gradients of rows, each times its ``cotangent``, float64, shape (N,)."""
+
+    def log_softmax(self, call: Call, out: Array) -> None:
+        """Write log-probabilities, rows that follow one another, in the compute dtype."""
+
+    def log_softmax_gradient(self, call: Call, out: Array) -> None:
+        """Write their gradients; the labels of ``call`` are their cotangents."""
 
     def lend(self, x: Array) -> Any:
         """What `plain_losses` knows a contiguous array by; the array must live as long."""

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .elementary import exp_difference, inlined, per_line, pointer, shifted, widen
+from .elementary import exp_difference
+from .machine import inlined, per_line, pointer, shifted, widen
 
 __all__ = [
     "BLOCK",
+    "LINE",
     "Given",
     "Scratch",
     "allocate",
@@ -123,6 +125,8 @@ class Scratch(NamedTuple):
     spread: Any  # of w (top - x)
     mass: Any  # of w
     gap: Any  # of w (1 - exp(x - top))
+    spread_lost: Any  # what the roundings of these lost, of a long row
+    mass_lost: Any
     label: Any  # the logit at the label
     weight: Any  # its weight
     share: Any  # what smoothing gives it
@@ -167,7 +171,7 @@ def _parts(given: Any, step: Any, keep: Any) -> Any:
 def allocate(given: Any, step: Any, keep: Any) -> Any:
     """Memory for a `Scratch`; it must be held as long. With ``keep`` exponentials are to stay."""
     size, apart, kept = _parts(given, step, keep)
-    return np.empty(LINE + 2 * size + BLOCK + apart + kept + _units(given) + 15 * step)
+    return np.empty(LINE + 2 * size + BLOCK + apart + kept + _units(given) + 17 * step)
 
 
 @inlined
@@ -196,8 +200,10 @@ def scratch_of(memory: Any, given: Any, step: Any, keep: Any, one: Any) -> Any:
         shifted(each, 7 * step),
         shifted(each, 8 * step),
         shifted(each, 9 * step),
-        shifted(each, 13 * step),
-        shifted(each, 14 * step),
+        shifted(each, 10 * step),
+        shifted(each, 11 * step),
+        shifted(each, 15 * step),
+        shifted(each, 16 * step),
     )
 
 

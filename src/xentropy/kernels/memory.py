@@ -17,9 +17,11 @@ __all__ = [
     "address",
     "dtype_name",
     "named",
+    "narrowed",
     "plain",
     "result_of",
     "rows_of",
+    "widened",
 ]
 
 Array = npt.NDArray[Any]
@@ -85,6 +87,25 @@ def named(x: Array, dtype: Any) -> Array:
     return x.view(native) if native.itemsize == x.dtype.itemsize else x.astype(native)
 
 
+def widened(x: Array) -> Array:
+    """Numbers that NumPy computes with, of any that lie in memory, also of the bits of bfloat16."""
+    x = plain(x)
+    if x.dtype == np.uint16:
+        return (x.astype(np.uint32) << 16).view(np.float32)
+    return x.view(np.float16) if x.dtype == np.int16 else x
+
+
+def narrowed(values: Array, dtype: Any) -> Array:
+    """The inverse, rounded to nearest even: half precision as its bits."""
+    if dtype == np.int16:
+        return values.astype(np.float16).view(np.int16)
+    if dtype == np.uint16:
+        bits = values.view(np.uint32)
+        rounded = (bits + (((bits >> 16) & 1) + np.uint32(0x7FFF))) >> 16
+        return np.where(np.isnan(values), np.uint32(0x7FC0), rounded).astype(np.uint16)
+    return values
+
+
 def rows_of(x: Array, axis: int, by_strides: bool) -> Rows:
     """Find the rows; with ``by_strides`` without a copy, where memory can be read so at all."""
     moved = x if axis == -1 else np.moveaxis(x, axis, -1)
@@ -104,6 +125,8 @@ def _strided(x: Array, n: int) -> tuple[Array, Array, int] | None:
 
     Classes that lie apart are read only where the array fills its memory, as the gradient will.
     """
+    if not any(x.strides):  # one number everywhere
+        return np.full(n, x.flat[0]), np.zeros(x.size // n, np.int64), 1
     strides = [s // x.itemsize for s in x.strides]
     step = strides[-1] if n > 1 else 1
     span = 1 + sum((k - 1) * s for k, s in zip(x.shape, strides, strict=True))

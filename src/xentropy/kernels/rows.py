@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .elementary import (
-    cast,
-    entry,
-    exp_difference,
-    helper,
-    inlined,
-    log1p_any,
-    merged,
-    narrow_to,
-    per_line,
-    place_of,
-    pointer,
-    settle,
-    shifted,
-    stream,
-    widen,
-)
+from .elementary import exp_difference, log1p_any
 from .elements import sum_of
 from .layout import (
     BLOCK,
@@ -37,7 +21,21 @@ from .layout import (
     start_of,
     unit_of,
 )
+from .machine import (
+    cast,
+    entry,
+    helper,
+    inlined,
+    merged,
+    narrow_to,
+    place_of,
+    pointer,
+    settle,
+    shifted,
+    widen,
+)
 from .sums import exponentials, fill, row_sums, weights_of
+from .writing import Slant, clear, copy, deliver, nothing, scatter, slant, target, write
 
 __all__ = ["rows"]
 
@@ -48,12 +46,6 @@ def _store(given: Any, first: Any, m: Any, scratch: Any, losses: Any) -> Any:
     for i in range(m):
         s = given.scale[first + i] if given.scaled else 1.0
         losses[i] = cast(s * scratch.losses[i] if s != 0 else 0.0, losses[i])
-
-
-@helper
-def _copy(source: Any, count: Any, target: Any) -> Any:
-    for i in range(count):
-        target[i] = source[i]
 
 
 @helper
@@ -68,45 +60,6 @@ def _has_class(given: Any, r: Any, y: Any) -> Any:
     return given.masks == 0 or given.mask[r % given.masks * given.n + y] != 0
 
 
-@helper
-def _clear(given: Any, r: Any, a: Any, count: Any, zero: Any, out: Any) -> Any:
-    """0 where a class is left out."""
-    mask = shifted(given.mask, r % given.masks * given.n + a)
-    for i in range(count):
-        out[i] = out[i] if mask[i] != 0 else narrow_to(zero, out[i])
-
-
-@helper
-def _write(e: Any, count: Any, a: Any, out: Any) -> Any:
-    """Write ``a * e``."""
-    for i in range(count):
-        out[i] = narrow_to(a * e[i], out[i])
-
-
-@helper
-def _deliver(page: Any, count: Any, out: Any) -> Any:
-    """Copy numbers past the cache, as far as they fill lines of it."""
-    line = per_line(out)
-    done = min(count, -place_of(out) % 64 * line // 64)
-    _copy(page, done, out)
-    while done + line <= count:
-        stream(shifted(page, done), shifted(out, done))
-        done += line
-    _copy(shifted(page, done), count - done, shifted(out, done))
-
-
-@inlined
-def _target(past: Any, i: Any, scratch: Any, out: Any) -> Any:
-    """Where the gradient of the block from class ``i`` on is written first."""
-    return pointer(place_of(scratch.page), out[0]) if past else shifted(out, i)
-
-
-@helper
-def _nothing(n: Any, zero: Any, out: Any) -> Any:
-    for i in range(n):
-        out[i] = narrow_to(zero, out[i])
-
-
 @inlined
 def _miss(gap: Any, rest: Any, mass: Any, total: Any) -> Any:
     """The sum of ``w (1 - p)``."""
@@ -117,14 +70,6 @@ def _miss(gap: Any, rest: Any, mass: Any, total: Any) -> Any:
 def _z_loss(lse: Any, given: Any) -> Any:
     # The square may overflow.
     return given.z_loss * (lse * lse) if given.z_loss != 0 else 0.0
-
-
-@helper
-def _scatter(given: Any, first: Any, m: Any, stride: Any, rows: Any, out: Any) -> Any:
-    """Write gradients of some rows where their logits lie, the rows side by side."""
-    for j in range(given.n):
-        for i in range(m):
-            shifted(out, given.starts[first + i] + j * given.step)[0] = rows[i * stride + j]
 
 
 # --- index labels -----------------------------------------------------------------------------
@@ -222,7 +167,7 @@ def _index_gradient(
     top, real, y = cast(slopes[0], one), cast(s, one), given.labels[r]
     y = y if 0 <= y < n and _has_class(given, r, y) else -1
     for i in range(0, n, BLOCK):
-        count, to, block, f = min(BLOCK, n - i), _target(past, i, scratch, out), e, 1.0
+        count, to, block, f = min(BLOCK, n - i), target(past, i, scratch, out), e, 1.0
         if kept:
             block, f = shifted(e, i), factor_of(given, i, slopes[0], scratch)
         else:
@@ -231,13 +176,13 @@ def _index_gradient(
         if given.sharing:
             _smooth(block, count, a, c, real, weights_of(given, r, 0, i, count, scratch), to)
         else:
-            _write(block, count, a, to)
+            write(block, count, a, to)
         if given.masks:
-            _clear(given, r, i, count, one - one, to)
+            clear(given, r, i, count, one - one, to)
         if i <= y < i + count:
             to[y - i] = narrow_to(cast(s * slopes[3], one), to[y - i])
         if past:
-            _deliver(to, count, shifted(out, i))
+            deliver(to, count, shifted(out, i))
 
 
 # --- distributions ----------------------------------------------------------------------------
@@ -264,26 +209,6 @@ def _dense_losses(given: Any, m: Any, scratch: Any) -> Any:
         slopes[2], slopes[3] = mass + given.epsilon * (mass - miss), 2.0 * given.z_loss * lse
 
 
-class _Slant(NamedTuple):
-    """The numbers of a row that its gradient needs, in the compute dtype."""
-
-    rest: Any
-    inverse: Any  # of 1 + rest
-    a: Any
-    z: Any
-    scale: Any
-    epsilon: Any
-    one: Any
-
-
-@helper
-def _slant(e: Any, count: Any, b: Any, of: Any, out: Any) -> Any:
-    for i in range(count):
-        p, q = e[i] * of.inverse, ((of.one - e[i]) + of.rest) * of.inverse
-        own = b[i] + b[i] * (of.epsilon * p)
-        out[i] = narrow_to(of.scale * (p * ((of.a - own) + of.z) - own * q), out[i])
-
-
 @merged
 def _dense_gradient(
     given: Any, r: Any, k: Any, slopes: Any, s: Any, e: Any, past: Any, scratch: Any, out: Any
@@ -295,18 +220,18 @@ def _dense_gradient(
     n, one, row = given.n, scratch.one, shifted(given.x, start_of(given, r))
     top, rest = cast(slopes[0], one), cast(slopes[1], one)
     a, z, scale = cast(slopes[2], one), cast(slopes[3], one), cast(s, one)
-    of = _Slant(rest, one / (one + rest), a, z, scale, cast(given.epsilon, one), one)
+    of = Slant(rest, one / (one + rest), a, z, scale, cast(given.epsilon, one), one)
     for i in range(0, n, BLOCK):
-        count, block, to = min(BLOCK, n - i), e, _target(past, i, scratch, out)
+        count, block, to = min(BLOCK, n - i), e, target(past, i, scratch, out)
         if is_short(given):
             block = shifted(e, i)
         else:
             exponentials(shifted(row, i), count, top, e)
-        _slant(block, count, weights_of(given, r, k, i, count, scratch), of, to)
+        slant(block, count, weights_of(given, r, k, i, count, scratch), of, to)
         if given.masks:
-            _clear(given, r, i, count, one - one, to)
+            clear(given, r, i, count, one - one, to)
         if past:
-            _deliver(to, count, shifted(out, i))
+            deliver(to, count, shifted(out, i))
 
 
 # --- the kernel -------------------------------------------------------------------------------
@@ -335,7 +260,7 @@ def _differentiate_row(
     s, slopes = scratch.cotangent[i], shifted(scratch.slopes, 4 * i)
     e = shifted(scratch.e, i * padded(given.n) if is_short(given) else 0)
     if s == 0:
-        _nothing(given.n, scratch.one - scratch.one, out)
+        nothing(given.n, scratch.one, out)
     elif given.dense:
         _dense_gradient(given, r, i, slopes, s, e, past, scratch, out)
     else:
@@ -353,7 +278,7 @@ def _differentiate(
         row = shifted(rows, i * stride) if apart else shifted(out, (first + i) * given.n)
         _differentiate_row(given, first + i, i, kept, past and not apart, scratch, row)
     if apart:
-        _scatter(given, first, m, stride, rows, out)
+        scatter(given, first, m, stride, rows, out)
 
 
 @entry
@@ -416,10 +341,10 @@ def rows(
             _store(given, first, m, scratch, shifted(pointer(losses, scratch.one), first))
             _expect(given, first, m, upstream, scratch)
             if saved:
-                _copy(scratch.slopes, 4 * m, shifted(needed, 4 * first))
+                copy(scratch.slopes, 4 * m, shifted(needed, 4 * first))
         else:
-            _copy(shifted(needed, 4 * first), 4 * m, scratch.slopes)
-            _copy(shifted(pointer(cotangent, upstream), first), m, scratch.cotangent)
+            copy(shifted(needed, 4 * first), 4 * m, scratch.slopes)
+            copy(shifted(pointer(cotangent, upstream), first), m, scratch.cotangent)
         if out:
             _differentiate(given, first, m, keep, past, scratch, pointer(out, one))
     if mean:

@@ -15,21 +15,23 @@ from typing import Any
 
 import numpy as np
 
-from .elementary import (
-    add,
-    cast,
-    exp_difference,
-    greater,
-    helper,
-    inlined,
-    per_line,
-    prefetch,
-    shifted,
-    widen,
-)
+from .elementary import exp_difference
 from .layout import BLOCK, is_short, padded, start_of, unit_of
+from .machine import add, cast, greater, helper, inlined, per_line, prefetch, shifted, widen
 
-__all__ = ["exponentials", "fill", "row_sums", "weights_of"]
+__all__ = [
+    "PART",
+    "exponentials",
+    "fetch",
+    "fill",
+    "gather",
+    "labels_of",
+    "maximum",
+    "plus",
+    "row_sums",
+    "weights_of",
+    "whole",
+]
 
 PART = 256
 """Numbers that are added up in their own precision, where one may outweigh the others by far."""
@@ -62,7 +64,7 @@ def _cover(mask: Any, count: Any, low: Any, unit: Any) -> Any:
 
 
 @inlined
-def _fetch(given: Any, r: Any, a: Any, count: Any, low: Any, unit: Any) -> Any:
+def fetch(given: Any, r: Any, a: Any, count: Any, low: Any, unit: Any) -> Any:
     """Load a unit of a row, from class ``a`` on; returns its maximum."""
     most = _load(shifted(given.x, start_of(given, r) + a), count, low, unit)
     if given.masks:
@@ -71,9 +73,7 @@ def _fetch(given: Any, r: Any, a: Any, count: Any, low: Any, unit: Any) -> Any:
 
 
 @helper
-def _gather(
-    x: Any, starts: Any, step: Any, n: Any, first: Any, m: Any, low: Any, units: Any
-) -> Any:
+def gather(x: Any, starts: Any, step: Any, n: Any, first: Any, m: Any, low: Any, units: Any) -> Any:
     """Load some rows whose classes lie apart, the rows side by side."""
     stride = padded(n)
     for j in range(n):
@@ -96,6 +96,32 @@ def _top(unit: Any, count: Any, low: Any) -> Any:
     for i in range(count):
         most = greater(unit[i], most)
     return most
+
+
+@inlined
+def plus(total: Any, lost: Any, x: Any) -> Any:
+    """``total + x``, and what all additions lost to rounding."""
+    after = total + x
+    back = after - total
+    return after, lost + ((total - (after - back)) + (x - back))
+
+
+@inlined
+def whole(total: Any, lost: Any) -> Any:
+    """Their sum; of infinite terms what is lost is NaN."""
+    return total + lost if lost == lost else total
+
+
+@inlined
+def maximum(given: Any, r: Any, low: Any, unit: Any) -> Any:
+    """The maximum of a row, in float64, which is loaded unless its classes lie apart."""
+    if given.step == 1:
+        top = fetch(given, r, 0, given.n, low, unit)
+    elif given.masks:
+        top = _cover(shifted(given.mask, r % given.masks * given.n), given.n, low, unit)
+    else:
+        top = _top(unit, given.n, low)
+    return np.float64(top)
 
 
 @helper
@@ -131,7 +157,7 @@ def exponentials(x: Any, count: Any, top: Any, e: Any) -> Any:
 
 
 @inlined
-def _labels_of(given: Any, r: Any, i: Any, a: Any, scratch: Any) -> Any:
+def labels_of(given: Any, r: Any, i: Any, a: Any, scratch: Any) -> Any:
     """The distribution of row ``r``, of which scratch has number ``i``, from class ``a`` on."""
     found = shifted(scratch.t, i * padded(given.n) + a)
     if given.t_step == 1:
@@ -165,9 +191,9 @@ def weights_of(given: Any, r: Any, i: Any, a: Any, count: Any, scratch: Any) -> 
     if not given.dense and not given.even:
         found = shifted(given.shares, r % given.sharing * given.n + a)
     elif given.dense and not (given.weighted or given.sharing):
-        found = _labels_of(given, r, i, a, scratch)
+        found = labels_of(given, r, i, a, scratch)
     elif given.dense:
-        t = _labels_of(given, r, i, a, scratch)
+        t = labels_of(given, r, i, a, scratch)
         _labelled(given, r, a, t, count, scratch.one, found)
     return found
 
@@ -245,21 +271,13 @@ def _short_sums(given: Any, first: Any, m: Any, keep: Any, scratch: Any) -> Any:
     n, stride, one = given.n, padded(given.n), scratch.one
     zero, low = one - one, cast(-np.inf, one)
     if given.step != 1:
-        _gather(given.x, given.starts, given.step, n, first, m, low, scratch.unit)
+        gather(given.x, given.starts, given.step, n, first, m, low, scratch.unit)
     if given.dense and given.t_step != 1:
-        _gather(given.t, given.t_starts, given.t_step, n, first, m, zero, scratch.t)
+        gather(given.t, given.t_starts, given.t_step, n, first, m, zero, scratch.t)
     for i in range(m):
-        r, unit = first + i, shifted(scratch.unit, i * stride)
-        left_out = given.scaled and given.scale[r] == 0
-        if left_out:
-            scratch.top[i] = 0.0
-        elif given.step == 1:
-            scratch.top[i] = _fetch(given, r, 0, n, low, unit)
-        elif given.masks:
-            mask = shifted(given.mask, r % given.masks * n)
-            scratch.top[i] = _cover(mask, n, low, unit)
-        else:
-            scratch.top[i] = _top(unit, n, low)
+        unit = shifted(scratch.unit, i * stride)
+        left_out = given.scaled and given.scale[first + i] == 0
+        scratch.top[i] = 0.0 if left_out else maximum(given, first + i, low, unit)
     for i in range(m):
         # A row of nothing but -inf counts from 0, not from itself.
         top = zero if scratch.top[i] == -np.inf else cast(scratch.top[i], one)
@@ -287,7 +305,7 @@ def _long_sums(given: Any, r: Any, keep: Any, scratch: Any) -> Any:
     low, row = cast(-np.inf, one), shifted(given.x, start_of(given, r))
     for a in range(0, n, length):
         count = min(length, n - a)
-        top = _fetch(given, r, a, count, low, unit)
+        top = fetch(given, r, a, count, low, unit)
         # A unit of nothing but -inf adds nothing; it counts from 0, not from itself.
         base = one - one if top == low else top
         scratch.bases[a // length] = top
@@ -306,7 +324,9 @@ def _long_sums(given: Any, r: Any, keep: Any, scratch: Any) -> Any:
         if given.dense or given.sharing:
             spread, mass, gap = _weigh(given, r, np.int64(0), a, unit, count, base, scratch)
         _merge(scratch, a == 0, np.float64(top), rest + (ties - 1.0), spread, mass, gap)
-    scratch.rest[0] += scratch.lost[0]
+    scratch.rest[0] = whole(scratch.rest[0], scratch.lost[0])
+    scratch.spread[0] = whole(scratch.spread[0], scratch.spread_lost[0])
+    scratch.mass[0] = whole(scratch.mass[0], scratch.mass_lost[0])
 
 
 @helper
@@ -315,6 +335,7 @@ def _merge(sums: Any, is_first: Any, top: Any, rest: Any, spread: Any, mass: Any
     if is_first:
         sums.top[0], sums.rest[0], sums.spread[0] = top, rest, spread
         sums.mass[0], sums.gap[0], sums.lost[0] = mass, gap, 0.0
+        sums.spread_lost[0], sums.mass_lost[0] = 0.0, 0.0
         return
     low, low_rest, low_mass, low_gap, low_lost = top, rest, mass, gap, 0.0
     if top > sums.top[0]:
@@ -326,13 +347,11 @@ def _merge(sums: Any, is_first: Any, top: Any, rest: Any, spread: Any, mass: Any
     f = exp_difference(low, sums.top[0]) if drop != np.inf else 0.0
     if drop != 0 and low_mass != 0:
         low_gap = f * low_gap - low_mass * math.expm1(-drop)
-    before, more = sums.rest[0], (low_rest + 1.0) * f
-    total = before + more
-    back = total - before
-    sums.rest[0] = total
-    sums.lost[0] += f * low_lost + ((before - (total - back)) + (more - back))
-    sums.spread[0] += spread + (drop * low_mass if low_mass != 0 else 0.0)
-    sums.mass[0] += low_mass
+    more = (low_rest + 1.0) * f
+    sums.rest[0], sums.lost[0] = plus(sums.rest[0], sums.lost[0] + f * low_lost, more)
+    more = spread + (drop * low_mass if low_mass != 0 else 0.0)
+    sums.spread[0], sums.spread_lost[0] = plus(sums.spread[0], sums.spread_lost[0], more)
+    sums.mass[0], sums.mass_lost[0] = plus(sums.mass[0], sums.mass_lost[0], low_mass)
     sums.gap[0] += low_gap
 
 

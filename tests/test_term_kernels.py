@@ -1,0 +1,306 @@
+"""Kernels of the losses with a term for each class or element: lengths, layouts, threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import xentropy
+from tests.asserts import assert_within
+from tests.cases import Array, narrow, need_dtype, rng
+from xentropy.formulas import sigmoid, softmax
+from xentropy.formulas.formula import Formula, value, vjp
+from xentropy.kernels import calls, threads
+from xentropy.parity import compare
+from xentropy.testing import Harness
+
+LENGTHS = [1, 2, 15, 17, 33, 255, 257, 1023, 1025, 4095, 4097, 8193, 131073]
+LONGEST = 1_000_003
+
+
+class Truth(NamedTuple):
+    """Losses and gradients in extended precision, and the magnitudes of their terms."""
+
+    value: Array
+    value_scale: Array
+    slope: Array
+    slope_scale: Array
+
+
+class Parts(NamedTuple):
+    p: Array
+    q: Array
+    surprise: Array
+    lse: Array
+
+
+def parts(x: Array, temperature: float = 1.0) -> Parts:
+    """Of a softmax, the largest term out of the sum."""
+    z = x.astype(np.longdouble)
+    rows, top = np.arange(len(z)), z.argmax(1)
+    highest = z[rows, top][:, None]
+    z = (z - highest) / np.longdouble(x.dtype.type(temperature))
+    e = np.exp(z)
+    e[rows, top] = 0
+    rest = e.sum(1, keepdims=True)
+    others = rest - e
+    others[rows, top] = rest[:, 0] - 1
+    e[rows, top] = 1
+    log_rest = np.log1p(rest)
+    q = (1 + others) / (1 + rest)
+    q[rows, top] = (rest / (1 + rest))[:, 0]
+    return Parts(e / (1 + rest), q, log_rest - z, highest + log_rest)
+
+
+def of_terms(s: Parts, terms: Array, a: Array, factor: float = 1.0) -> Truth:
+    """The sum of terms whose gradient is ``p (sum(a) - a) - a q``."""
+    total = a.sum(1, keepdims=True)
+    slope = factor * (s.p * (total - a) - a * s.q)
+    magnitude = s.p * (np.abs(a).sum(1, keepdims=True) - np.abs(a)) + np.abs(a) * s.q
+    return Truth(terms.sum(1), np.abs(terms).sum(1), slope, np.abs(factor) * magnitude)
+
+
+def divergence(x: Array, t: Array, temperature: float = 1.0) -> Truth:
+    s, t = parts(x, temperature), t.astype(np.longdouble)
+    log = np.log(np.where(t == 0, 1, t))
+    square = np.longdouble(temperature) ** 2
+    found = of_terms(s, square * t * (log + s.surprise), t, temperature)
+    return found._replace(value_scale=(square * t * (np.abs(log) + s.surprise)).sum(1))
+
+
+def focal(x: Array, t: Array, gamma: float = 2.0) -> Truth:
+    s, t = parts(x), t.astype(np.longdouble)
+    ratio = s.p * s.surprise / np.where(s.q == 0, 1, s.q)
+    ratio = np.where(s.q == 0, 1, ratio)
+    power = s.q ** np.longdouble(x.dtype.type(gamma))
+    return of_terms(s, t * power * s.surprise, t * power * (1 + gamma * ratio))
+
+
+def logsumexp(x: Array, t: Array) -> Truth:
+    s = parts(x)
+    lse = s.lse[:, 0]
+    return Truth(lse, np.maximum(np.abs(x.max(1)), np.abs(lse)), s.p, s.p)
+
+
+def log_softmax(x: Array, t: Array) -> Truth:
+    """With the gradient of the sum of all."""
+    s = parts(x)
+    slope = s.q - s.p * (x.shape[1] - 1)
+    return Truth(-s.surprise, s.surprise, slope, s.q + s.p * (x.shape[1] - 1))
+
+
+def sigmoid_focal(x: Array, t: Array, gamma: float = 2.0) -> Truth:
+    """Of labels that are 0 or 1."""
+    m = np.where(t > 0, x, -x).astype(np.longdouble)
+    e = np.exp(-np.abs(m))
+    surprise = np.log1p(e) + np.maximum(-m, 0)
+    q = np.where(m > 0, e, 1) / (1 + e)
+    power = q ** np.longdouble(x.dtype.type(gamma))
+    sign = np.where(t > 0, -1, 1)
+    slope = sign * power * (q + gamma * (np.where(m > 0, 1, e) / (1 + e)) * surprise)
+    return Truth(power * surprise, power * surprise, slope, np.abs(slope))
+
+
+class Loss(NamedTuple):
+    function: Callable[..., Any]
+    truth: Callable[..., Truth]
+    labels: str
+    options: dict[str, Any] = {}  # noqa: RUF012
+
+    @property
+    def slack(self) -> float:
+        """A power of an accurate number is less accurate."""
+        return 1.0 + float(self.options.get("gamma", 2.0 if "focal" in str(self.function) else 0))
+
+    def both(self, harness: Harness, x: Array, t: Array, **options: Any) -> tuple[Array, Array]:
+        arrays = (x, t) if self.labels else (x,)
+        given = map(harness.array, arrays)
+        found = xentropy.value_and_grad(self.function)(*given, **self.options, **options)
+        return harness.numpy(found[0]), harness.numpy(found[1])
+
+
+LOSSES = {
+    "kl": Loss(xentropy.kl_divergence, divergence, "shares"),
+    "kl at 3.3": Loss(xentropy.kl_divergence, divergence, "shares", {"temperature": 3.3}),
+    "focal": Loss(xentropy.softmax_focal_cross_entropy, focal, "shares"),
+    "focal 0.7": Loss(xentropy.softmax_focal_cross_entropy, focal, "shares", {"gamma": 0.7}),
+    "logsumexp": Loss(xentropy.logsumexp, logsumexp, ""),
+    "log_softmax": Loss(xentropy.log_softmax, log_softmax, ""),
+    "sigmoid focal": Loss(xentropy.sigmoid_focal_cross_entropy, sigmoid_focal, "hard"),
+    "sigmoid focal 1.3": Loss(
+        xentropy.sigmoid_focal_cross_entropy, sigmoid_focal, "hard", {"gamma": 1.3}
+    ),
+}
+
+
+def inputs(loss: Loss, rows: int, n: int, dtype: str) -> tuple[Array, Array]:
+    r = rng(f"terms {n}")
+    x = narrow(4 * r.normal(size=(rows, n)), dtype)
+    x[1, -1] = x[2, 0] = 30
+    x[3, 0] = x[3, -1] = 30
+    t = r.random((rows, n)) * (r.random((rows, n)) < 0.7)
+    t = t / np.maximum(t.sum(1, keepdims=True), 1e-3) if loss.labels == "shares" else t > 0.3
+    return x, t.astype(np.float64 if dtype == "float64" else np.float32)
+
+
+def assert_right(loss: Loss, x: Array, t: Array, got: tuple[Array, Array]) -> None:
+    compute = np.float64 if x.dtype == np.float64 else np.float32
+    want = loss.truth(x.astype(compute), t, **loss.options)
+    tiny = np.finfo(compute).tiny
+    assert_within(
+        got[0], want.value, np.maximum(want.value_scale, tiny), compare.VALUE * loss.slack
+    )
+    scale = np.maximum(want.slope_scale, float(np.finfo(np.float16).tiny))
+    if x.dtype.itemsize > 2:
+        scale = np.maximum(want.slope_scale, tiny)
+    most = compare.GRADIENT * loss.slack
+    assert_within(got[1].astype(np.longdouble), want.slope, scale, most, got[1].dtype.name)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize(
+    ("n", "dtype"),
+    [
+        *((n, dtype) for n in LENGTHS for dtype in ("float32", "float64")),
+        *((n, dtype) for n in (1, 17, 1025, 4097) for dtype in ("float16", "bfloat16")),
+        (LONGEST, "float32"),
+    ],
+)
+def test_any_length(harness: Harness, name: str, n: int, dtype: str) -> None:
+    """Around the lengths of a vector, a block and a unit; the maximum at either end and tied."""
+    need_dtype(harness, dtype)
+    loss = LOSSES[name]
+    x, t = inputs(loss, 4, n, dtype)
+    assert_right(loss, x, t, loss.both(harness, x, t))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("n", [10, 700])
+def test_layouts(harness: Harness, name: str, n: int) -> None:
+    """Classes along another axis, every other row or class, rows that are shared."""
+    loss = LOSSES[name]
+    x, t = inputs(loss, 12, n, "float32")
+    value, grad = loss.both(harness, x, t)
+    axis = {} if loss.labels == "hard" else {"axis": 0}
+    across = loss.both(harness, np.ascontiguousarray(x.T), np.ascontiguousarray(t.T), **axis)
+    np.testing.assert_array_equal(across[0], value.T)
+    np.testing.assert_array_equal(across[1], grad.T)
+    for part in (np.s_[::2], np.s_[:, ::2], np.s_[::-1]):
+        want = loss.both(harness, x[part].copy(), t[part].copy())
+        for got, other in zip(loss.both(harness, x[part], t[part]), want, strict=True):
+            np.testing.assert_array_equal(got, other)
+    shared = np.broadcast_to(t[:1], t.shape)
+    want = loss.both(harness, x, shared.copy())
+    for got, other in zip(loss.both(harness, x, t[:1]), want, strict=True):
+        np.testing.assert_array_equal(got, other)
+
+
+@pytest.mark.parametrize("n", [1, 7, 4099])
+@pytest.mark.parametrize("shape", [(), (1, 1), (1, "n"), (6, 1)])
+@pytest.mark.parametrize(
+    "function", [xentropy.sigmoid_cross_entropy, xentropy.sigmoid_focal_cross_entropy]
+)
+def test_labels_for_many_elements(
+    harness: Harness, function: Callable[..., Any], shape: tuple[Any, ...], n: int
+) -> None:
+    r = rng("shared labels")
+    x = narrow(4 * r.normal(size=(6, n)), "float32")
+    t = np.asarray(r.random(tuple(n if k == "n" else k for k in shape)), np.float32)
+    weight = harness.array(np.linspace(0.1, 0.9, n, dtype=np.float32))
+    options = {"pos_weight" if "focal" not in function.__name__ else "alpha": weight}
+    f = xentropy.value_and_grad(function)
+    got = f(harness.array(x), harness.array(t), **options)
+    every = np.ascontiguousarray(np.broadcast_to(t, x.shape))
+    want = f(harness.array(x), harness.array(every), **options)
+    for one, other in zip(got, want, strict=True):
+        np.testing.assert_array_equal(harness.numpy(one), harness.numpy(other))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_threads_change_nothing(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """However the rows are shared out."""
+    loss = LOSSES[name]
+    x, t = inputs(loss, 7, 700, "float32")
+    monkeypatch.setattr(threads, "GRAIN", 10)
+    results = []
+    for n in (1, 2, 3, 16):
+        monkeypatch.setattr(threads, "cores", lambda n=n: n)
+        results.append(loss.both(harness, x, t))
+    for other in results[1:]:
+        for got, want in zip(other, results[0], strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("name", ["kl at 3.3", "focal", "logsumexp", "log_softmax"])
+def test_larger_than_a_cache(harness: Harness, name: str) -> None:
+    """What is written past the cache, to rows that begin anywhere in a line."""
+    loss = LOSSES[name]
+    x, t = inputs(loss, 260, 33001, "float32")
+    value, grad = loss.both(harness, x, t)
+    for rows in (slice(0, 5), slice(130, 135), slice(255, 260)):
+        want = loss.both(harness, x[rows], t[rows])
+        np.testing.assert_array_equal(value[rows], want[0])
+        np.testing.assert_array_equal(grad[rows], want[1])
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("n", [7, 4099])
+def test_cotangents_of_log_probabilities(n: int, masked: bool) -> None:
+    """Any, and such as leave one class of a confident row."""
+    r = rng("cotangents")
+    x = (4 * r.normal(size=(6, n))).astype(np.float32)
+    x[0, 1] = 40
+    mask = np.arange(n) % 3 != 0 if masked else None
+    cotangent = r.normal(size=x.shape).astype(np.float32)
+    cotangent[:2] = np.eye(n)[1]
+    call = softmax.log_softmax, (x, mask), {"axis": -1, "dtype": "float32"}
+    _, state = calls.losses(*call, saving=True, upstream=None)
+    assert state is not None
+    got = calls.gradient(state, cotangent)
+    kept = np.arange(n) if mask is None else np.flatnonzero(mask)
+    s, g = parts(x[:, kept]), cotangent[:, kept].astype(np.longdouble)
+    want = g * s.q - s.p * (g.sum(1, keepdims=True) - g)
+    scale = np.abs(g) * s.q + s.p * (np.abs(g).sum(1, keepdims=True) - np.abs(g))
+    assert_within(got[:, kept], want, scale, compare.GRADIENT)
+    assert not np.delete(got, kept, axis=1).any()
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.25, 3.0])
+@pytest.mark.parametrize("formula", [softmax.kl_divergence, softmax.logsumexp, sigmoid.focal])
+def test_a_cotangent_that_was_not_expected(formula: Formula, factor: float) -> None:
+    """The gradient comes with the value, for 1; it serves where it has all digits."""
+    r = rng("unexpected")
+    x, t, weight = r.normal(size=(3, 6, 1025)).astype(np.float32)
+    given = {"logits": x, "x": x, "labels": np.abs(t), "sample_weight": weight}
+    if formula.reduces == "axis":
+        given["sample_weight"] = weight[:, 0]
+    arrays = tuple(given.get(name) for name in formula.roles)
+    options = {"axis": -1, "dtype": "float32", "gamma": 2.0, "smoothing": None, "keepdims": False}
+    options = {**options, "temperature": None}
+    found, state = calls.losses(formula, arrays, options, saving=True, upstream=1.0)
+    assert state is not None
+    cotangent = np.full(found.shape, factor, np.float32)
+    _, other = calls.losses(formula, arrays, options, saving=True, upstream=None)
+    assert other is not None
+    want = calls.gradient(other, cotangent)
+    np.testing.assert_allclose(calls.gradient(state, cotangent), want, rtol=3e-7)
+    again = calls.gradient(state, cotangent)  # it is taken once
+    np.testing.assert_array_equal(again, want)
+
+
+def test_the_formulas_say_the_same() -> None:
+    """The cotangents of log-probabilities, where nothing cancels."""
+    xp = xentropy.backend_of(np.empty(0)).xp
+    r = rng("formulas")
+    x, cotangent = r.normal(size=(2, 4, 9))
+    call = softmax.log_softmax, (x, None), {"axis": -1, "dtype": "float64"}
+    found, state = calls.losses(*call, saving=True, upstream=None)
+    assert state is not None
+    np.testing.assert_allclose(found, value(xp, *call), rtol=1e-15)
+    want = vjp(xp, *call, (True, False), cotangent)[0]
+    np.testing.assert_allclose(calls.gradient(state, cotangent), want, rtol=1e-13, atol=1e-15)
