@@ -141,9 +141,9 @@ def inputs(loss: Loss, rows: int, n: int, dtype: str) -> tuple[Array, Array]:
     x = narrow(4 * r.normal(size=(rows, n)), dtype)
     x[1, -1] = x[2, 0] = 30
     x[3, 0] = x[3, -1] = 30
-    t = r.random((rows, n)) * (r.random((rows, n)) < 0.7)
-    t = t / np.maximum(t.sum(1, keepdims=True), 1e-3) if loss.labels == "shares" else t > 0.3
-    return x, t.astype(np.float64 if dtype == "float64" else np.float32)
+    t: Array = r.random((rows, n)) * (r.random((rows, n)) < 0.7)
+    labels = t / np.maximum(t.sum(1, keepdims=True), 1e-3) if loss.labels == "shares" else t > 0.3
+    return x, np.asarray(labels, np.float64 if dtype == "float64" else np.float32)
 
 
 def assert_right(loss: Loss, x: Array, t: Array, got: tuple[Array, Array]) -> None:

@@ -44,6 +44,11 @@ CASES = (
         beside_native("sigmoid", "torch", mean(ELEMENTS, g, "sigmoid_cross_entropy"), faster(4))
         for g in (False, True)
     ),
+    *(
+        beside_native(loss, "torch", Run(loss=loss, shape=LARGE, gradient=g), faster(3))
+        for loss in ("kl_divergence", "log_softmax", "logsumexp")
+        for g in (False, True)
+    ),
     beside_native("small, none", "torch", Run(shape=SMALL), within(1.1)),
     beside_native("small, mean", "torch", mean(SMALL, False), within(1.1)),
     beside_native("small, mean", "torch", mean(SMALL, True), within(1.1)),

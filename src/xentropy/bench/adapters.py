@@ -100,12 +100,20 @@ class Adapter(ABC):
         """Return what computes the loss and its gradient."""
         return Timed(functools.partial(xentropy.value_and_grad(function), *arrays))
 
-    def _named(self, run: Run, where: Any) -> Function:
-        if run.loss not in self.names:
-            msg = f"{self.framework} has no op for {run.loss}"
+    def composed(self, run: Run) -> Function:
+        """Return what the framework's users compute a loss of several ops with."""
+        known = _imported(f"xentropy_backends.{self.framework}.native").NATIVE
+        if run.loss not in known:
+            msg = f"{self.beside[0] if self.beside else self.framework} has no op for {run.loss}"
             raise MissingError(msg)
-        op: Function = getattr(where, self.names[run.loss])
-        return op
+        op = known[run.loss]
+        if run.reduction == "mean":
+            return lambda x, labels=None: self.mean(op(x, labels))
+        return lambda x, labels=None: op(x, labels)
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Return the mean of losses."""
+        return x.mean()
 
 
 def _imported(name: str) -> Any:
@@ -121,12 +129,7 @@ class _NumPy(Adapter):
 
     def op(self, run: Run) -> Function:
         _imported("scipy.special")
-        known = importlib.import_module("xentropy_backends.numpy.native").NATIVE
-        if run.loss not in known:
-            msg = f"scipy has no op for {run.loss}"
-            raise MissingError(msg)
-        op: Function = known[run.loss]
-        return op
+        return self.composed(run)
 
     def native(self, run: Run, arrays: tuple[Tensor, ...]) -> Timed:
         op = self.op(run)
@@ -159,7 +162,9 @@ class _Torch(Adapter):
         return tensor.to(getattr(self.module, dtype)) if x.dtype.kind == "f" else tensor
 
     def op(self, run: Run) -> Function:
-        op = self._named(run, self.module.nn.functional)
+        if run.loss not in self.names:
+            return self.composed(run)
+        op = getattr(self.module.nn.functional, self.names[run.loss])
         return functools.partial(op, reduction=run.reduction)
 
     def gradient(self, run: Run, function: Function, arrays: tuple[Tensor, ...]) -> Timed:
@@ -188,10 +193,15 @@ class _TensorFlow(Adapter):
         return self.module.constant(x, dtype if x.dtype.kind == "f" else x.dtype)
 
     def op(self, run: Run) -> Function:
-        op = self._named(run, self.module.nn)
+        if run.loss not in self.names:
+            return self.composed(run)
+        op = getattr(self.module.nn, self.names[run.loss])
         if run.reduction == "mean":
-            return lambda x, labels: self.module.reduce_mean(op(labels, x))
+            return lambda x, labels: self.mean(op(labels, x))
         return lambda x, labels: op(labels, x)
+
+    def mean(self, x: Tensor) -> Tensor:
+        return self.module.reduce_mean(x)
 
     def gradient(self, run: Run, function: Function, arrays: tuple[Tensor, ...]) -> Timed:
         tape_of, x, labels = self.module.GradientTape, arrays[0], arrays[1:]
@@ -226,10 +236,13 @@ class _JAX(Adapter):
         return self.module.numpy.asarray(x, dtype if x.dtype.kind == "f" else "int32")
 
     def op(self, run: Run) -> Function:
-        op = self._named(run, _imported("optax").losses)
+        losses = _imported("optax").losses
+        if run.loss not in self.names:
+            return self.composed(run)
+        op = getattr(losses, self.names[run.loss])
         if run.reduction == "mean":
-            return lambda x, labels: op(x, labels).mean()
-        return op
+            return lambda x, labels: self.mean(op(x, labels))
+        return lambda x, labels: op(x, labels)
 
     def forward(self, run: Run, function: Function, arrays: tuple[Tensor, ...]) -> Timed:
         compiled = function if run.how == "eager" else self.module.jit(function)
