@@ -22,7 +22,7 @@ from xentropy.formulas.averages import axis_mean, root
 from xentropy.formulas.clip import clip
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.log_error import squared_log_error
-from xentropy.formulas.pinball import pinball
+from xentropy.formulas.regression import pinball
 from xentropy.validation import Call, elementwise
 
 from . import _steps as steps

@@ -7,25 +7,23 @@ from typing import Any, NamedTuple
 
 from xentropy._types import Namespace
 
+from .clip import bounded
 from .numeric import smooth, smooth_binary
+from .probability import _binary as unclipped
+from .sigmoid import _balance
 from .weighting import weighted
 
 __all__ = ["EPSILON", "binary", "binary_focal", "categorical", "categorical_focal", "sparse"]
 
 EPSILON = 1e-7
-_MOST = 1.0 - EPSILON
 
 
 def _clip(xp: Namespace, x: Any) -> tuple[Any, Any]:
-    """``x`` between the bounds, and where it has a slope; NaN stays."""
-    low, high = x < EPSILON, x > _MOST
-    return xp.where(low, EPSILON, xp.where(high, _MOST, x)), ~(low | high)
+    return bounded(xp, x, EPSILON, 1.0 - EPSILON)
 
 
 def _binary(xp: Namespace, x: Any, t: Any, *, smoothing: Any, dtype: str) -> Any:
-    pos, neg = smooth_binary(t, smoothing)
-    c, _ = _clip(xp, x)
-    return pos * (0.0 - xp.log(c)) + neg * (0.0 - xp.log1p(-c))
+    return unclipped(xp, _clip(xp, x)[0], t, smoothing=smoothing, dtype=dtype)
 
 
 def _binary_slope(xp: Namespace, x: Any, pos: Any) -> Any:
@@ -60,7 +58,7 @@ class _Focal(NamedTuple):
 
 def _factors(xp: Namespace, x: Any, t: Any, alpha: Any, smoothing: Any, dtype: str) -> _Focal:
     pos, neg = smooth_binary(t, smoothing)
-    balance = 1.0 if alpha is None else alpha * pos + (1.0 - alpha) * neg
+    balance = 1.0 if alpha is None else _balance(alpha, pos, neg)
     loss = _binary(xp, x, t, smoothing=smoothing, dtype=dtype)
     return _Focal(pos, neg, pos * (1.0 - x) + neg * x, balance, loss)
 

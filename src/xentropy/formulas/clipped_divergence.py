@@ -6,6 +6,7 @@ from typing import Any
 
 from xentropy._types import Namespace
 
+from .clip import bounded
 from .clipped import EPSILON
 from .weighting import weighted
 
@@ -13,9 +14,7 @@ __all__ = ["divergence"]
 
 
 def _clip(xp: Namespace, x: Any) -> tuple[Any, Any]:
-    """``x`` between 1e-7 and 1, and where it has a slope; NaN stays."""
-    low, high = x < EPSILON, x > 1.0
-    return xp.where(low, EPSILON, xp.where(high, 1.0, x)), ~(low | high)
+    return bounded(xp, x, EPSILON, 1.0)
 
 
 def _log_ratio(xp: Namespace, a: Any, b: Any) -> Any:

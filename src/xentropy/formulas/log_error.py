@@ -7,6 +7,7 @@ from typing import Any
 
 from xentropy._types import Namespace
 
+from .clip import bounded
 from .weighting import weighted
 
 __all__ = ["squared_log_error"]
@@ -21,27 +22,21 @@ def _difference(xp: Namespace, x: Any, t: Any) -> Any:
     return xp.where(above, rise, -rise)
 
 
-def _raised(xp: Namespace, x: Any, floor: float | None) -> tuple[Any, Any]:
-    """What is at least the floor, and its slope."""
-    if floor is None:
-        return x, 1.0
-    low = x < floor
-    return xp.where(low, floor, x), xp.where(low, xp.zeros_like(x), 1.0)
-
-
-def _squared_log_error(
-    xp: Namespace, x: Any, t: Any, *, floor: float | None = None, **_: Any
-) -> Any:
-    d = _difference(xp, _raised(xp, x, floor)[0], _raised(xp, t, floor)[0])
+def _squared_log_error(xp: Namespace, x: Any, t: Any, *, floor: float = -math.inf, **_: Any) -> Any:
+    (a, _x), (b, _t) = (bounded(xp, v, floor, math.inf) for v in (x, t))
+    d = _difference(xp, a, b)
     return d * d
 
 
 def _squared_log_error_partials(
-    xp: Namespace, wrt: tuple[str, ...], x: Any, t: Any, *, floor: float | None = None, **_: Any
+    xp: Namespace, wrt: tuple[str, ...], x: Any, t: Any, *, floor: float = -math.inf, **_: Any
 ) -> dict[str, Any]:
-    (a, slope_x), (b, slope_t) = _raised(xp, x, floor), _raised(xp, t, floor)
+    (a, slope_x), (b, slope_t) = (bounded(xp, v, floor, math.inf) for v in (x, t))
     twice = 2.0 * _difference(xp, a, b)
-    found = {"x": slope_x * twice / (1.0 + a), "t": slope_t * -twice / (1.0 + b)}
+    found = {
+        "x": xp.where(slope_x, twice / (1.0 + a), 0.0),
+        "t": xp.where(slope_t, -twice / (1.0 + b), 0.0),
+    }
     return {name: found[name] for name in wrt}
 
 

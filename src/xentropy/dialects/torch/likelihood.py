@@ -121,7 +121,7 @@ def gaussian_nll_loss(
     options = {
         "dtype": call.dtype,
         "eps": number(call, "eps", eps, "a finite number > 0", lambda e: 0.0 < e < float("inf")),
-        "full": "above 1" if flag(call, "full", full) else "",
+        "full": flag(call, "full", full),
     }
     losses = call.backend.apply(gaussian, (call.x, call.labels, v), options)
     return reduced(losses, how, dtype)
