@@ -98,7 +98,7 @@ def _top(unit: Any, count: Any, low: Any) -> Any:
     return most
 
 
-@inlined
+@helper
 def plus(total: Any, lost: Any, x: Any) -> Any:
     """``total + x``, and what all additions lost to rounding."""
     after = total + x
@@ -106,13 +106,13 @@ def plus(total: Any, lost: Any, x: Any) -> Any:
     return after, lost + ((total - (after - back)) + (x - back))
 
 
-@inlined
+@helper
 def whole(total: Any, lost: Any) -> Any:
     """Their sum; of infinite terms what is lost is NaN."""
     return total + lost if lost == lost else total
 
 
-@inlined
+@helper
 def maximum(given: Any, r: Any, low: Any, unit: Any) -> Any:
     """The maximum of a row, in float64, which is loaded unless its classes lie apart."""
     if given.step == 1:
