@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import xentropy
+from tests import test_term_kernels
 from tests.asserts import assert_case, assert_within
 from tests.cases import CASES, Case, need_dtype, own_gradient, select
 from tests.cases.extremes import TABLE, Row
@@ -67,6 +68,14 @@ def test_every_mode(harness: Harness, mode: str, case: Case) -> None:
 def test_transforms(harness: Harness, how: str, body: Any, case: Case) -> None:
     assert_transformed = body
     assert_transformed(harness, harness.transforms[how], case)
+
+
+@pytest.mark.parametrize("name", test_term_kernels.LOSSES)
+@pytest.mark.parametrize(("n", "dtype"), [(17, "float16"), (1025, "float32"), (131073, "float32")])
+def test_terms_of_any_length(harness: Harness, name: str, n: int, dtype: str) -> None:
+    loss = test_term_kernels.LOSSES[name]
+    x, t = test_term_kernels.inputs(loss, 4, n, dtype)
+    test_term_kernels.assert_right(loss, x, t, loss.both(harness, x, t))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
