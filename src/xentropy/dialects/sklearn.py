@@ -12,7 +12,6 @@ traced arrays, nor on accelerators.
 from __future__ import annotations
 
 import numbers
-import warnings
 from typing import Any
 
 import xentropy
@@ -28,7 +27,7 @@ from xentropy.validation import Call, elementwise
 from . import _steps as steps
 from . import sklearn_checks as checks
 from . import sklearn_labels as columns
-from ._speech import spoken
+from ._speech import spoken, warn
 
 __all__ = [
     "brier_score_loss",
@@ -68,7 +67,7 @@ def log_loss(
             msg = "`y_pred` is the deprecated name of `y_proba`: give one."
             raise OptionError(message("log_loss", msg, {}))
         text = "`y_pred` was renamed to `y_proba` in 1.9 and will be removed in 1.11."
-        warnings.warn(text, FutureWarning, stacklevel=3)
+        warn(y_pred, text, FutureWarning, stacklevel=3)
         y_proba = y_pred
     call, p = checks.probabilities("log_loss", y_true, y_proba, sample_weight)
     normalize = checks.choice(call, "normalize", normalize)

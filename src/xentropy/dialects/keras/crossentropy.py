@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import xentropy
+from xentropy.dialects._speech import warn
 from xentropy.dispatch import backend_of
 from xentropy.errors import OptionError
 from xentropy.formulas import clipped
@@ -102,7 +102,7 @@ def binary_focal_crossentropy(
 def _warn_of_one_class(name: str, x: Any) -> None:
     if x.ndim and x.shape[-1] == 1:
         text = f"{name} of one class is 0.\nHint: for two classes call binary_crossentropy."
-        warnings.warn(text, SyntaxWarning, stacklevel=4)
+        warn(x, text, SyntaxWarning, stacklevel=4)
 
 
 @as_keras

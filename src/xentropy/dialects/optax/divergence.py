@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from xentropy.dialects import _steps as steps
+from xentropy.dialects._speech import warn
 from xentropy.formulas import row_divergence
 from xentropy.formulas.formula import Formula
 
@@ -68,7 +68,7 @@ def convex_kl_divergence(
 ) -> Any:
     """``optax.losses.convex_kl_divergence`` of 0.2.8: a name that is deprecated there too."""
     text = "convex_kl_divergence is deprecated: use generalized_kl_divergence."
-    warnings.warn(text, DeprecationWarning, stacklevel=3)
+    warn(log_predictions, text, DeprecationWarning, stacklevel=3)
     return _generalized("convex_kl_divergence", log_predictions, targets, axis, where)
 
 

@@ -37,7 +37,7 @@ def _count(given: Given, full: Any, axes: tuple[int, ...]) -> Any:
     xp, mask = given.xp, given["where"]
     compute = getattr(xp, given.name_of(given.dtype("labels", "alpha")))
     if mask is None:
-        n = math.prod(full.shape[a] for a in axes)
+        n = math.prod([full.shape[a] for a in axes])
         return xp.astype(given.call.adopt(np.asarray(n, np.float32)), compute)
     kept = xp.astype(spread(mask, full), compute)
     return xp.sum(kept, axis=axes, keepdims=True) if axes else kept

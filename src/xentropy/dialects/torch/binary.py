@@ -53,7 +53,7 @@ def binary_cross_entropy(
     Logarithms are at least -100, the gradient divides by ``max(p (1 - p), 1e-12)``. Probabilities
     and targets outside [0, 1] raise where they can be read, and give NaN elsewhere.
     """
-    how = reduction_of(reduction, size_average, reduce)
+    how = reduction_of(input, reduction, size_average, reduce)
     call, x, t, w = arguments("binary_cross_entropy", input=input, target=target, weight=weight)
     same_size(call, "input", "target")
     floating(call, x, "input")
@@ -85,7 +85,7 @@ def binary_cross_entropy_with_logits(
     The mean divides by the number of elements also with ``weight``. An infinite input on the side
     of a hard target has loss 0.
     """
-    how = reduction_of(reduction, size_average, reduce)
+    how = reduction_of(input, reduction, size_average, reduce)
     call, x, t, w, pos = arguments(
         "binary_cross_entropy_with_logits",
         input=input,
@@ -116,7 +116,7 @@ def soft_margin_loss(
     reduction: str = "mean",
 ) -> Any:
     """``torch.nn.functional.soft_margin_loss`` of 2.13; it does not overflow."""
-    how = reduction_of(reduction, size_average, reduce)
+    how = reduction_of(input, reduction, size_average, reduce)
     call, x, t = arguments("soft_margin_loss", input=input, target=target)
     floating(call, x, "input")
     _fits(call, "target")
@@ -133,7 +133,7 @@ def sigmoid_focal_loss(
 
     ``alpha=-1`` weighs both classes alike. Confident elements keep their digits.
     """
-    how = reduction_of(reduction, old_name=False)
+    how = reduction_of(inputs, reduction, old_name=False)
     if not 0 <= alpha <= 1 and alpha != -1:
         msg = f"`alpha` must lie in [0, 1], or be -1 for none, not {alpha!r}."
         raise OptionError(msg)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from xentropy.dialects import _steps as steps
+from xentropy.dialects._speech import warn
 from xentropy.errors import DTypeError, OptionError, ShapeError
 from xentropy.formulas.gaussian import gaussian
 from xentropy.formulas.poisson import poisson
@@ -43,8 +43,8 @@ def kl_div(
     """
     if reduction == "mean" and size_average is None and reduce is None:
         text = "reduction='mean' divides by all elements: 'batchmean' is the divergence."
-        warnings.warn(text, stacklevel=3)
-    how = reduction_of(reduction, size_average, reduce, "batchmean")
+        warn(input, text, stacklevel=3)
+    how = reduction_of(input, reduction, size_average, reduce, "batchmean")
     call, x, t = arguments("kl_div", input=input, target=target)
     for name, array in (("input", x), ("target", t)):
         if call.kind(array) != "float":
@@ -79,7 +79,7 @@ def poisson_nll_loss(
 
     A target of 0 drops an infinite logarithm.
     """
-    how = reduction_of(reduction, size_average, reduce, old_name=False)
+    how = reduction_of(input, reduction, size_average, reduce, old_name=False)
     call, x, t = arguments("poisson_nll_loss", input=input, target=target)
     dtype = promoted(call, "input", "target", by_rank=True)
     x, t = broadcast(call, widened(call, x, dtype), t)
@@ -107,7 +107,7 @@ def gaussian_nll_loss(
     The gradient by ``var`` is that at ``max(var, eps)``, not 0 below ``eps``. A negative variance
     that cannot be read gives NaN.
     """
-    how = reduction_of(reduction, old_name=False)
+    how = reduction_of(input, reduction, old_name=False)
     call, x, t, v = arguments("gaussian_nll_loss", input=input, target=target, var=var)
     dtype = promoted(call, "input", "target", "var", by_rank=True)
     host = values(call, v)

@@ -38,7 +38,7 @@ def mse_loss(
 
     With ``weight`` the mean divides by its sum.
     """
-    how = reduction_of(reduction, size_average, reduce, old_name=weight is None)
+    how = reduction_of(input, reduction, size_average, reduce, old_name=weight is None)
     return _loss("mse_loss", xentropy.squared_error, input, target, weight, how)
 
 
@@ -55,7 +55,7 @@ def l1_loss(
 
     With ``weight`` the mean divides by its sum. Complex arrays are refused.
     """
-    how = reduction_of(reduction, size_average, reduce, old_name=weight is None)
+    how = reduction_of(input, reduction, size_average, reduce, old_name=weight is None)
     return _loss("l1_loss", xentropy.absolute_error, input, target, weight, how)
 
 
@@ -69,7 +69,7 @@ def smooth_l1_loss(
     beta: float = 1.0,
 ) -> Any:
     """``torch.nn.functional.smooth_l1_loss`` of 2.13."""
-    how = reduction_of(reduction, size_average, reduce)
+    how = reduction_of(input, reduction, size_average, reduce)
     return _loss("smooth_l1_loss", xentropy.smooth_l1, input, target, None, how, beta=beta)
 
 
@@ -81,7 +81,7 @@ def huber_loss(
 
     With ``weight`` the mean still divides by the number of elements.
     """
-    how = reduction_of(reduction, old_name=weight is None)
+    how = reduction_of(input, reduction, old_name=weight is None)
     return _loss("huber_loss", xentropy.huber, input, target, weight, how, delta=delta)
 
 

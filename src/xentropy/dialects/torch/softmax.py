@@ -48,7 +48,7 @@ def cross_entropy(
     rows also with ``weight``. Ignored rows have gradient 0 whatever they hold, and a probability
     of 0 drops a logit of -inf.
     """
-    how = reduction_of(reduction, size_average, reduce)
+    how = reduction_of(input, reduction, size_average, reduce)
     call, x, t, w = arguments("cross_entropy", input=input, target=target, weight=weight)
     floating(call, x, "input")
     return _cross_entropy(call, x, t, w, ignore_index, how, label_smoothing)
@@ -92,7 +92,7 @@ def nll_loss(
     reduction: str = "mean",
 ) -> Any:
     """``torch.nn.functional.nll_loss`` of 2.13, from log-probabilities along axis 1."""
-    how = reduction_of(reduction, size_average, reduce)
+    how = reduction_of(input, reduction, size_average, reduce)
     call, x, t, w = arguments("nll_loss", input=input, target=target, weight=weight)
     floating(call, x, "input")
     if not x.ndim:
@@ -128,7 +128,7 @@ def linear_cross_entropy(
 
     ``options``, which say how much memory it takes there, change nothing.
     """
-    how = reduction_of(reduction)
+    how = reduction_of(input, reduction)
     call, x, head, t, bias, w = arguments(
         "linear_cross_entropy",
         input=input,
