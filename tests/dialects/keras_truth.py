@@ -180,7 +180,9 @@ def rows(case: Case, function: str, t: Any, x: Dual, o: dict[str, Any], dtype: s
             if o.get("apply_class_balancing"):
                 a: Any = Wide(o.get("alpha", 0.25))
                 loss = (t * a + (1 - t) * (1 - a)) * loss
-        return loss.mean(axis)
+        while axis is None and loss.v.ndim > 1:
+            loss = loss.mean(-1)
+        return loss.mean(-1 if axis is None else axis)
     return of_values(function, t, x, o, eps[0])
 
 

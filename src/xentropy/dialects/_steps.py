@@ -21,6 +21,7 @@ __all__ = [
     "choose",
     "expand",
     "mean",
+    "mean_or_zero",
     "multiply",
     "permute",
     "quotient",
@@ -102,6 +103,14 @@ def mean(losses: Any, weights: Any = None, denominator: Any = None, of_none: flo
     if of_none != 0.0 or math.isnan(of_none):
         options["of_none"] = str(of_none)
     return backend.apply(reduction.mean, (losses, weights, denominator), options)
+
+
+def mean_or_zero(losses: Any, weights: Any) -> Any:
+    """The sum divided by that of the weights; 0 where that is 0, also where the losses are not."""
+    xp = backend_of(losses).xp
+    below = xp.stop_gradient(total(weights))
+    some = xp.astype(below != 0, losses.dtype)
+    return mean(multiply(losses, some), weights)
 
 
 def permute(x: Any, axes: tuple[int, ...]) -> Any:

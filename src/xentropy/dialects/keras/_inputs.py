@@ -115,8 +115,10 @@ def axis_of(name: str, axis: Any, x: Any) -> int:
     return position
 
 
-def row_mean(losses: Any, axis: int = -1) -> Any:
-    """The mean along an axis; NaN of none."""
+def row_mean(losses: Any, axis: int | None = -1) -> Any:
+    """The mean along an axis, or of all; NaN of none."""
+    if axis is None:
+        return steps.mean(losses, of_none=float("nan"))
     if not losses.ndim:
         msg = "`y_pred` must have an axis, to take the mean along."
         raise ShapeError(msg)

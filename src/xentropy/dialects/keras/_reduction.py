@@ -53,10 +53,12 @@ def _aligned(kept: Any, mask: Any) -> Any:
     return kept & mask
 
 
-def _without(mask: Any, t: Any, x: Any, axis: int, of_indices: bool) -> tuple[Any, Any]:
+def _without(mask: Any, t: Any, x: Any, axis: int | None, of_indices: bool) -> tuple[Any, Any]:
     """Labels and predictions that are harmless where a mask leaves them out."""
     xp = backend_of(x).xp
     shape = list(x.shape)
+    if axis is None:
+        return t, x
     del shape[axis]
     if tuple(mask.shape) == (*shape, 1) and len(shape):
         mask = xp.squeeze(mask, -1)
@@ -86,7 +88,7 @@ def _reduce(losses: Any, weight: Any, mask: Any, how: str | None) -> Any:
     if how == "sum":
         return steps.total(losses)
     if how == "mean_with_sample_weight":
-        return steps.mean(losses, weight)
+        return steps.mean(losses) if weight is None else steps.mean_or_zero(losses, weight)
     if kept is None:
         return steps.mean(losses)
     valid = steps.total(kept)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from xentropy.errors import OptionError
 
@@ -44,7 +45,7 @@ class _Loss:
             msg = f"`reduction` must be one of {known}, not {reduction!r}."
             raise OptionError(msg)
         self.reduction = reduction
-        self.name = name
+        self.name = name or re.sub("(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
         self.dtype = dtype_named(dtype)
         self._options = options
 
@@ -59,6 +60,20 @@ class _Loss:
         shown = {**self._options, "reduction": self.reduction, "dtype": self.dtype}
         inside = ", ".join(f"{name}={value!r}" for name, value in shown.items())
         return f"{type(self).__name__}({inside})"
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make such a loss again; also those that Keras leaves out of them."""
+        dtype = {} if self.dtype == "float32" else {"dtype": self.dtype}
+        return {"name": self.name, "reduction": self.reduction, **self._options, **dtype}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The loss that `get_config` describes."""
+        return cls(**config)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """The losses as the function returns them: without casts, weights and reduction."""
+        return type(self)._function(y_true, y_pred, **self._options)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The losses of a batch, reduced; a mask of Keras on ``y_pred`` leaves examples out."""
@@ -196,7 +211,7 @@ class BinaryCrossentropy(_Loss):
         self,
         from_logits: bool = False,
         label_smoothing: float = 0.0,
-        axis: int = -1,
+        axis: int | None = -1,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = "binary_crossentropy",
         dtype: Any = None,
@@ -217,7 +232,7 @@ class BinaryFocalCrossentropy(_Loss):
         gamma: float = 2.0,
         from_logits: bool = False,
         label_smoothing: float = 0.0,
-        axis: int = -1,
+        axis: int | None = -1,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = "binary_focal_crossentropy",
         dtype: Any = None,

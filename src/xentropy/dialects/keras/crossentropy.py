@@ -44,16 +44,16 @@ def binary_crossentropy(
     y_pred: Any,
     from_logits: bool = False,
     label_smoothing: float = 0.0,
-    axis: int = -1,
+    axis: int | None = -1,
 ) -> Any:
-    """``keras.losses.binary_crossentropy`` of 3.15: the mean over ``axis``.
+    """``keras.losses.binary_crossentropy`` of 3.15: the mean over ``axis``, of all if it is None.
 
     Probabilities are clipped to [1e-7, 1 - 1e-7].
     """
     name = "binary_crossentropy"
     x, t = taken(name, y_true, y_pred)
     require_one_shape(name, t, x)
-    axis = axis_of(name, axis, x)
+    axis = None if axis is None else axis_of(name, axis, x)
     if from_logits:
         losses = xentropy.sigmoid_cross_entropy(x, t, label_smoothing=label_smoothing)
     else:
@@ -72,16 +72,17 @@ def binary_focal_crossentropy(
     gamma: float = 2.0,
     from_logits: bool = False,
     label_smoothing: float = 0.0,
-    axis: int = -1,
+    axis: int | None = -1,
 ) -> Any:
-    """``keras.losses.binary_focal_crossentropy`` of 3.15: the mean over ``axis``.
+    """``keras.losses.binary_focal_crossentropy`` of 3.15.
 
+    It is the mean over ``axis``, of all if that is None.
     Probabilities are clipped to [1e-7, 1 - 1e-7] in the logarithm.
     """
     name = "binary_focal_crossentropy"
     x, t = taken(name, y_true, y_pred)
     require_one_shape(name, t, x)
-    axis = axis_of(name, axis, x)
+    axis = None if axis is None else axis_of(name, axis, x)
     alpha = alpha if apply_class_balancing else None
     if from_logits:
         losses = xentropy.sigmoid_focal_cross_entropy(
