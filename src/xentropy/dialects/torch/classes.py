@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
-from xentropy.errors import DTypeError
+from xentropy.dialects import _steps as steps
+from xentropy.errors import DTypeError, OptionError, ShapeError
 
 from . import binary, likelihood, regression, softmax
-from ._call import legacy
+from ._call import legacy, of_torch
 
 __all__ = [
     "BCELoss",
@@ -18,6 +20,7 @@ __all__ = [
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
+    "LinearCrossEntropyLoss",
     "MSELoss",
     "NLLLoss",
     "PoissonNLLLoss",
@@ -211,3 +214,79 @@ class SoftMarginLoss(_Reduces):
     def __call__(self, input: Any, target: Any) -> Any:
         """The loss of `soft_margin_loss`."""
         return binary.soft_margin_loss(input, target, **vars(self))
+
+
+@dataclass(eq=False)
+class _Linear:
+    """The arrays of a linear layer."""
+
+    weight: Any = None
+    bias: Any = None
+
+
+class LinearCrossEntropyLoss:
+    """``torch.nn.LinearCrossEntropyLoss`` of 2.13, with a linear layer that is given.
+
+    Nothing is drawn at random: before the first call assign ``linear.weight``, of shape
+    ``(num_classes * prod(out_features), in_features)``, and with ``bias=True`` ``linear.bias``, one
+    for each row of it. They are arrays like the input, so ``device`` and ``dtype`` have no effect,
+    nor have ``options``. `linear_cross_entropy` has gradients by them everywhere.
+    """
+
+    @of_torch()
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        *,
+        out_features: tuple[int, ...] = (),
+        bias: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        reduction: str = "mean",
+        weight: Any = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+        options: Any = None,
+    ) -> None:
+        if weight is not None and tuple(weight.shape) != (num_classes,):
+            msg = f"`weight` must be of shape {(num_classes,)}, not {tuple(weight.shape)}."
+            raise ShapeError(msg)
+        if not 0 <= label_smoothing <= 1:
+            msg = f"`label_smoothing` must be in [0, 1], not {label_smoothing!r}."
+            raise OptionError(msg)
+        self.in_features, self.num_classes = in_features, num_classes
+        self.out_features, self.bias = tuple(out_features), bias
+        self.weight, self.reduction, self.ignore_index = weight, reduction, ignore_index
+        self.label_smoothing, self.options = label_smoothing, options
+        self.linear = _Linear()
+
+    def __repr__(self) -> str:
+        hidden = ("weight", "linear")
+        inside = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if k not in hidden)
+        return f"LinearCrossEntropyLoss({inside})"
+
+    @of_torch()
+    def __call__(self, input: Any, target: Any) -> Any:
+        """The loss of `linear_cross_entropy`, by the arrays of ``linear``."""
+        classes = (self.num_classes, *self.out_features)
+        rows = math.prod(classes)
+        head, bias = self.linear.weight, self.linear.bias
+        if head is None or tuple(head.shape) != (rows, self.in_features):
+            msg = f"`linear.weight` must be assigned, of shape {(rows, self.in_features)}."
+            raise ShapeError(msg)
+        if (bias is not None) != self.bias or (self.bias and tuple(bias.shape) != (rows,)):
+            shape = f"assigned, of shape {(rows,)}" if self.bias else "None, as `bias` is not True"
+            msg = f"`linear.bias` must be {shape}."
+            raise ShapeError(msg)
+        return softmax.linear_cross_entropy(
+            input,
+            steps.reshape(head, (*classes, self.in_features)),
+            target,
+            linear_bias=None if bias is None else steps.reshape(bias, classes),
+            weight=self.weight,
+            reduction=self.reduction,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+            options=self.options,
+        )
