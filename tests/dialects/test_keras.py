@@ -151,6 +151,10 @@ def test_errors_name_the_arguments_of_keras() -> None:
         keras.sparse_categorical_crossentropy(np.array([0, 3]), x)
     with pytest.raises(xentropy.ShapeError, match="`y_true` must have the shape of `y_pred`"):
         keras.binary_crossentropy(x[0], x)
+    with pytest.raises(ValueError, match="`sample_weight` must broadcast with the losses"):
+        keras.MeanSquaredError()(x, x, np.ones(3))
+    with pytest.raises(TypeError, match=r"^xentropy.dialects.keras.huber: `y_true` must be given"):
+        keras.huber(None, x)
     with pytest.raises(TypeError, match="`y_pred` must be real floating"):
         keras.mean_squared_error(x, x.astype(int))
 

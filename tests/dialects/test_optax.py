@@ -70,3 +70,11 @@ def test_parameters_that_are_refused(harness: Harness) -> None:
             function(x, t, epsilon=float("nan"))
     with pytest.raises(TypeError, match="`epsilon` must broadcast to the shape of the losses"):
         optax.poly_loss_cross_entropy(x, t, epsilon=harness.array(np.ones((3, 2), np.float32)))
+
+
+def test_labels_must_be_given() -> None:
+    for name in ("softmax_cross_entropy", "softmax_cross_entropy_with_integer_labels"):
+        with pytest.raises(TypeError, match=rf"^xentropy.dialects.optax.{name}: `labels` must be"):
+            getattr(optax, name)(X, None)
+    with pytest.raises(TypeError, match="`targets` must be given"):
+        optax.kl_divergence(X, None)

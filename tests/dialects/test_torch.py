@@ -80,3 +80,32 @@ def test_warnings_point_at_the_caller() -> None:
         with pytest.warns(UserWarning) as found:  # noqa: PT030
             function(*args, **options)
         assert [w.filename for w in found] == [__file__], function
+
+
+def test_what_training_loops_call(harness: Harness) -> None:
+    x, t = harness.array(X), harness.array(T[:, 0])
+    loss = ours.CrossEntropyLoss(weight=harness.array(BIAS[:5] ** 2))
+    expected = harness.numpy(loss(x, t))
+    assert loss.train().eval() is loss
+    np.testing.assert_array_equal(harness.numpy(loss.forward(x, t)), expected)
+    plain = ours.MSELoss()
+    assert plain.to("cuda").cuda(1).cpu() is plain
+    if harness.name == "torch":
+        import torch
+
+        assert loss.cpu() is loss
+        np.testing.assert_array_equal(harness.numpy(loss(x, t)), expected)
+        assert loss.to(torch.float64).weight.dtype == torch.float64
+        linear = linear_loss(harness)
+        linear.to(torch.float64)
+        assert linear.linear.weight.dtype == linear.linear.bias.dtype == torch.float64
+
+
+@pytest.mark.filterwarnings("ignore:.*batchmean:UserWarning")
+@pytest.mark.parametrize("name", [n for n in ours.__all__ if n[0].islower()])
+def test_what_must_be_given(name: str) -> None:
+    given = [np.full((2, 2), 0.5)] * 3 if "gauss" in name or "linear" in name else [X, X]
+    for i in range(len(given)):
+        args = [None if i == k else x for k, x in enumerate(given)]
+        with pytest.raises(TypeError, match=r"must be given|no backend knows"):
+            getattr(ours, name)(*args)

@@ -29,6 +29,8 @@ def spoken(kinds: Kinds, /, **names: str) -> Callable[[F], F]:
     """
 
     def decorate(function: F) -> F:
+        function.__module__ = _public(function.__module__)
+
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             try:
@@ -47,6 +49,12 @@ def warn(x: Any, text: str, category: type[Warning] = UserWarning, *, stacklevel
     """Warn of a call with an argument ``x``, unless a compiler reads it, which takes no warning."""
     if not hasattr(x, "shape") or backend_of(x).eager():
         warnings.warn(text, category, stacklevel=stacklevel + 1)
+
+
+def _public(module: str) -> str:
+    """The module that offers what one inside of it defines."""
+    parts = module.split(".")
+    return module if "v1" in parts else ".".join(parts[:3])
 
 
 def _renamed(text: str, function: str, names: Mapping[str, str]) -> str:

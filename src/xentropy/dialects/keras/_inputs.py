@@ -12,7 +12,7 @@ import numpy as np
 from xentropy.dialects import _steps as steps
 from xentropy.dialects._speech import spoken
 from xentropy.dispatch import Backend, backend_of, is_weak
-from xentropy.errors import OptionError, ShapeError, UnsupportedError
+from xentropy.errors import DTypeError, OptionError, ShapeError, UnsupportedError
 from xentropy.validation import Call
 
 __all__ = [
@@ -37,6 +37,8 @@ as_keras = spoken(
 def taken(name: str, y_true: Any, y_pred: Any, **others: Any) -> tuple[Any, ...]:
     """The arguments as arrays of one family; lists become float32, Keras' default."""
     call = Call(name, y_pred=y_pred, y_true=y_true, **others)
+    if y_true is None:
+        call.fail(DTypeError, "`y_true` must be given.", "y_true")
     x = call.given["y_pred"]
     if is_weak(x) and not call.backend.owns(x):
         host = call._weak_values("y_pred").astype(np.float32)

@@ -41,6 +41,9 @@ class Given:
         self.call = Call(function, **arrays)
         self.xp = self.call.backend.xp
         self.arrays = {name: self._array(name) for name in arrays}
+        for name in (self.call.first, *floating, *(n for n in ("labels",) if n in arrays)):
+            if arrays[name] is None:
+                self.call.fail(DTypeError, f"`{name}` must be given.", name)
         for name in (self.call.first, *floating):
             if self.call.kind(self.arrays[name]) != "float":
                 self.call.fail(DTypeError, f"`{name}` must be real floating.", name)

@@ -44,19 +44,20 @@ _KINDS: dict[Any, type[Exception]] = {
 }
 
 
+_OPTIONAL = ("weight", "pos_weight", "linear_bias")
+
+
 def of_torch(**names: str) -> Callable[[F], F]:
     """A function of the dialect: ``names`` says what it calls the arguments of the core."""
-
-    def decorate(function: F) -> F:
-        function.__module__ = __package__ or function.__module__
-        return spoken(_KINDS, **names)(function)
-
-    return decorate
+    return spoken(_KINDS, **names)
 
 
 def arguments(name: str, /, **given: Any) -> tuple[Any, ...]:
     """The call, and its arguments as arrays of one family; the predictions come first."""
     call = Call(name, **given)
+    for key, x in given.items():
+        if x is None and key not in _OPTIONAL:
+            call.fail(DTypeError, f"`{key}` must be given.", key)
     first = next(iter(given))
     call.x = call.given[first]
     if not hasattr(call.x, "shape"):

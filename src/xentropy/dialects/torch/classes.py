@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from xentropy.dialects import _steps as steps
 from xentropy.errors import DTypeError, OptionError, ShapeError
@@ -29,7 +29,41 @@ __all__ = [
 ]
 
 
-class _Reduces:
+class _Module:
+    """What training loops call of a module; there is nothing to train here.
+
+    A module that holds such a loss neither moves nor saves its weights.
+    """
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The same as a call."""
+        return self(*args, **kwargs)  # type: ignore[operator]
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Move the weights, if there are any that can be moved."""
+        for name, x in vars(self).items():
+            if hasattr(x, "to"):
+                setattr(self, name, x.to(*args, **kwargs))
+        return self
+
+    def cuda(self, device: Any = None) -> Self:
+        """Move the weights to a CUDA device."""
+        return self.to("cuda" if device is None else device)
+
+    def cpu(self) -> Self:
+        """Move the weights to the CPU."""
+        return self.to("cpu")
+
+    def train(self, mode: bool = True) -> Self:
+        """Nothing: the loss is the same in both modes."""
+        return self
+
+    def eval(self) -> Self:
+        """Nothing: the loss is the same in both modes."""
+        return self
+
+
+class _Reduces(_Module):
     """A loss of which the deprecated arguments are translated when it is made."""
 
     size_average: Any
@@ -143,7 +177,7 @@ class SmoothL1Loss(_Reduces):
 
 
 @dataclass(eq=False)
-class HuberLoss:
+class HuberLoss(_Module):
     """``torch.nn.HuberLoss`` of 2.13."""
 
     reduction: str = "mean"
@@ -191,7 +225,7 @@ class PoissonNLLLoss(_Reduces):
 
 
 @dataclass(eq=False, kw_only=True)
-class GaussianNLLLoss:
+class GaussianNLLLoss(_Module):
     """``torch.nn.GaussianNLLLoss`` of 2.13."""
 
     full: bool = False
@@ -217,14 +251,14 @@ class SoftMarginLoss(_Reduces):
 
 
 @dataclass(eq=False)
-class _Linear:
+class _Linear(_Module):
     """The arrays of a linear layer."""
 
     weight: Any = None
     bias: Any = None
 
 
-class LinearCrossEntropyLoss:
+class LinearCrossEntropyLoss(_Module):
     """``torch.nn.LinearCrossEntropyLoss`` of 2.13, with a linear layer that is given.
 
     Nothing is drawn at random: before the first call assign ``linear.weight``, of shape
