@@ -62,6 +62,15 @@ def test_it_says_where_it_is_found(dialect: str, name: str) -> None:
         assert f"{ours.__module__}.{ours.__name__}" == f"xentropy.dialects.{dialect}.{name}"
 
 
+@pytest.mark.parametrize(("dialect", "name"), NAMES)
+def test_it_says_what_each_parameter_does(dialect: str, name: str) -> None:
+    ours = operator.attrgetter(name)(getattr(dialects, dialect))
+    text = ours.__doc__
+    assert "``" in text.splitlines()[0]
+    parameters = inspect.signature(ours).parameters if name != "v1.losses.Reduction" else ()
+    assert [p for p in parameters if f"* ``{p}``: " not in text] == []
+
+
 @pytest.mark.parametrize("dialect", dialects.DIALECTS)
 def test_nothing_else_is_public(dialect: str) -> None:
     assert set(public(getattr(dialects, dialect))) == set(RECORD[dialect])

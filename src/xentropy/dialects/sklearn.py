@@ -61,6 +61,13 @@ def log_loss(
 
     Probabilities are clipped to ``[eps, 1 - eps]`` of their dtype; beyond, the gradient is 0. Where
     the values of ``y_true`` are not known, ``labels`` must be given.
+
+    * ``y_true``: a label for each example, of any kind, or an indicator matrix.
+    * ``y_proba``: of the positive class, or one column for each label in sorted order.
+    * ``normalize``: whether to take the mean, not the sum.
+    * ``sample_weight``: a factor for each example, which also divides a mean.
+    * ``labels``: those that may occur; None is those of ``y_true``.
+    * ``y_pred``: the former name of ``y_proba``.
     """
     if not (isinstance(y_pred, str) and y_pred == "deprecated"):
         if y_proba is not None:
@@ -101,6 +108,13 @@ def brier_score_loss(
 
     Where the values of ``y_true`` are not known, ``labels`` must be given, or ``pos_label`` with
     probabilities of one column.
+
+    * ``y_true``: a label for each example, or an indicator matrix.
+    * ``y_proba``: of the positive class, or one column for each label in sorted order.
+    * ``sample_weight``: a factor for each example, which also divides.
+    * ``pos_label``: the positive class; None is 1 or the larger.
+    * ``labels``: those that may occur; None is those of ``y_true``.
+    * ``scale_by_half``: whether to halve; "auto" does with fewer than three classes.
     """
     call, p = checks.probabilities("brier_score_loss", y_true, y_proba, sample_weight)
     halved = checks.choice(call, "scale_by_half", scale_by_half, "auto")
@@ -123,7 +137,13 @@ def brier_score_loss(
 def mean_squared_error(
     y_true: Any, y_pred: Any, *, sample_weight: Any = None, multioutput: Any = "uniform_average"
 ) -> Any:
-    """``sklearn.metrics.mean_squared_error`` of 1.9."""
+    """``sklearn.metrics.mean_squared_error`` of 1.9.
+
+    * ``y_true``: what was observed, of shape (n,) or (n, outputs).
+    * ``y_pred``: the predictions, in that shape.
+    * ``sample_weight``: a factor for each example, which also divides.
+    * ``multioutput``: "uniform_average", "raw_values", or a weight for each output.
+    """
     call = _Regression("mean_squared_error", y_true, y_pred, sample_weight, multioutput)
     return call.answer(xentropy.squared_error(call.x, call.t))
 
@@ -135,6 +155,11 @@ def root_mean_squared_error(
     """``sklearn.metrics.root_mean_squared_error`` of 1.9.
 
     An output without any error has gradient 0.
+
+    * ``y_true``: what was observed, of shape (n,) or (n, outputs).
+    * ``y_pred``: the predictions, in that shape.
+    * ``sample_weight``: a factor for each example, which also divides.
+    * ``multioutput``: "uniform_average", "raw_values", or a weight for each output.
     """
     call = _Regression("root_mean_squared_error", y_true, y_pred, sample_weight, multioutput)
     return call.answer(xentropy.squared_error(call.x, call.t), rooted=True)
@@ -144,7 +169,13 @@ def root_mean_squared_error(
 def mean_absolute_error(
     y_true: Any, y_pred: Any, *, sample_weight: Any = None, multioutput: Any = "uniform_average"
 ) -> Any:
-    """``sklearn.metrics.mean_absolute_error`` of 1.9; its gradient is 0 where there is no error."""
+    """``sklearn.metrics.mean_absolute_error`` of 1.9; its gradient is 0 where there is no error.
+
+    * ``y_true``: what was observed, of shape (n,) or (n, outputs).
+    * ``y_pred``: the predictions, in that shape.
+    * ``sample_weight``: a factor for each example, which also divides.
+    * ``multioutput``: "uniform_average", "raw_values", or a weight for each output.
+    """
     call = _Regression("mean_absolute_error", y_true, y_pred, sample_weight, multioutput)
     return call.answer(xentropy.absolute_error(call.x, call.t))
 
@@ -153,7 +184,13 @@ def mean_absolute_error(
 def mean_squared_log_error(
     y_true: Any, y_pred: Any, *, sample_weight: Any = None, multioutput: Any = "uniform_average"
 ) -> Any:
-    """``sklearn.metrics.mean_squared_log_error`` of 1.9."""
+    """``sklearn.metrics.mean_squared_log_error`` of 1.9.
+
+    * ``y_true``: what was observed, of shape (n,) or (n, outputs).
+    * ``y_pred``: the predictions, in that shape.
+    * ``sample_weight``: a factor for each example, which also divides.
+    * ``multioutput``: "uniform_average", "raw_values", or a weight for each output.
+    """
     call = _Regression("mean_squared_log_error", y_true, y_pred, sample_weight, multioutput)
     call.check_above(-1.0)
     return call.answer(call.losses(squared_log_error))
@@ -168,7 +205,14 @@ def mean_pinball_loss(
     alpha: Any = 0.5,
     multioutput: Any = "uniform_average",
 ) -> Any:
-    """``sklearn.metrics.mean_pinball_loss`` of 1.9; its gradient is 0 where there is no error."""
+    """``sklearn.metrics.mean_pinball_loss`` of 1.9; its gradient is 0 where there is no error.
+
+    * ``y_true``: what was observed, of shape (n,) or (n, outputs).
+    * ``y_pred``: the predictions, in that shape.
+    * ``sample_weight``: a factor for each example, which also divides.
+    * ``alpha``: the quantile, in [0, 1].
+    * ``multioutput``: "uniform_average", "raw_values", or a weight for each output.
+    """
     call = _Regression("mean_pinball_loss", y_true, y_pred, sample_weight, multioutput)
     if not isinstance(alpha, numbers.Real) or not 0 <= float(alpha) <= 1:
         rule = "`alpha` must be a number in [0, 1]."

@@ -49,6 +49,12 @@ def binary_crossentropy(
     """``keras.losses.binary_crossentropy`` of 3.15: the mean over ``axis``, of all if it is None.
 
     Probabilities are clipped to [1e-7, 1 - 1e-7].
+
+    * ``y_true``: 0 or 1, or between, in the shape of ``y_pred``.
+    * ``y_pred``: the predictions.
+    * ``from_logits``: whether ``y_pred`` holds logits, not probabilities.
+    * ``label_smoothing``: the share that goes to all classes alike, in [0, 1].
+    * ``axis``: along which the mean is taken; None is all.
     """
     name = "binary_crossentropy"
     x, t = taken(name, y_true, y_pred)
@@ -78,6 +84,15 @@ def binary_focal_crossentropy(
 
     It is the mean over ``axis``, of all if that is None.
     Probabilities are clipped to [1e-7, 1 - 1e-7] in the logarithm.
+
+    * ``y_true``: 0 or 1, or between, in the shape of ``y_pred``.
+    * ``y_pred``: the predictions.
+    * ``apply_class_balancing``: whether ``alpha`` has an effect.
+    * ``alpha``: the weight of the positive class; the other has ``1 - alpha``.
+    * ``gamma``: the power of ``1 - p``, at least 0.
+    * ``from_logits``: whether ``y_pred`` holds logits, not probabilities.
+    * ``label_smoothing``: the share that goes to all classes alike, in [0, 1].
+    * ``axis``: along which the mean is taken; None is all.
     """
     name = "binary_focal_crossentropy"
     x, t = taken(name, y_true, y_pred)
@@ -118,6 +133,12 @@ def categorical_crossentropy(
 
     Probabilities are divided by their sum, then clipped to [1e-7, 1 - 1e-7]. Smoothing counts the
     classes along ``axis``.
+
+    * ``y_true``: probabilities, in the shape of ``y_pred``.
+    * ``y_pred``: the predictions.
+    * ``from_logits``: whether ``y_pred`` holds logits, not probabilities.
+    * ``label_smoothing``: the share that goes to all classes alike, in [0, 1].
+    * ``axis``: that of the classes.
     """
     name = "categorical_crossentropy"
     x, t = taken(name, y_true, y_pred)
@@ -147,6 +168,14 @@ def categorical_focal_crossentropy(
 
     Probabilities are divided by their sum, then clipped to [1e-7, 1 - 1e-7]; the softmax of logits
     is not. ``alpha`` is a number, or has one entry a class.
+
+    * ``y_true``: probabilities, in the shape of ``y_pred``.
+    * ``y_pred``: the predictions.
+    * ``alpha``: a factor for the classes: a number, or one for each.
+    * ``gamma``: the power of ``1 - p``, at least 0.
+    * ``from_logits``: whether ``y_pred`` holds logits, not probabilities.
+    * ``label_smoothing``: the share that goes to all classes alike, in [0, 1].
+    * ``axis``: that of the classes.
     """
     name = "categorical_focal_crossentropy"
     x, t = taken(name, y_true, y_pred)
@@ -177,6 +206,12 @@ def sparse_categorical_crossentropy(
 
     Probabilities are clipped to [1e-7, 1 - 1e-7], then divided by their sum, as on TensorFlow.
     Labels that are whole floating numbers are indices.
+
+    * ``y_true``: indices, in the shape of ``y_pred`` without ``axis`` or with 1 there.
+    * ``y_pred``: the predictions.
+    * ``from_logits``: whether ``y_pred`` holds logits, not probabilities.
+    * ``ignore_class``: the label of examples to leave out.
+    * ``axis``: that of the classes.
     """
     name = "sparse_categorical_crossentropy"
     x, t = taken(name, y_true, y_pred)
@@ -200,7 +235,12 @@ def without_class_axis(y_true: Any, y_pred: Any, axis: int) -> Any:
 
 @as_keras
 def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) -> Any:
-    """``keras.losses.categorical_generalized_cross_entropy`` of 3.15, of index labels."""
+    """``keras.losses.categorical_generalized_cross_entropy`` of 3.15, of index labels.
+
+    * ``y_true``: indices, in the shape of ``y_pred`` without its last axis.
+    * ``y_pred``: probabilities, classes along the last axis.
+    * ``q``: in (0, 1): towards 0 the cross-entropy, towards 1 the absolute error.
+    """
     name = "categorical_generalized_cross_entropy"
     x, t = taken(name, y_true, y_pred)
     if not x.ndim:

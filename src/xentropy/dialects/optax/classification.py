@@ -29,6 +29,9 @@ def sigmoid_binary_cross_entropy(logits: Any, labels: Any) -> Any:
     """``optax.losses.sigmoid_binary_cross_entropy`` of 0.2.8.
 
     Infinite logits give 0 or +inf where the original gives NaN for some.
+
+    * ``logits``: real numbers.
+    * ``labels``: probabilities, broadcast with ``logits``.
     """
     given = Given("sigmoid_binary_cross_entropy", logits=logits, labels=labels)
     full = given.full(logits=given["logits"], labels=given["labels"])
@@ -41,6 +44,11 @@ def sigmoid_focal_loss(logits: Any, labels: Any, *, alpha: Any = None, gamma: An
     """``optax.losses.sigmoid_focal_loss`` of 0.2.8.
 
     ``alpha`` and ``gamma``, which is at least 0, are numbers or arrays that broadcast.
+
+    * ``logits``: real numbers.
+    * ``labels``: probabilities, broadcast with ``logits``.
+    * ``alpha``: the weight of the positive class, the other has ``1 - alpha``; None is none.
+    * ``gamma``: the power of ``1 - p``.
     """
     given = Given(
         "sigmoid_focal_loss",
@@ -72,6 +80,11 @@ def softmax_cross_entropy(logits: Any, labels: Any, axis: Any = -1, where: Any =
     """``optax.losses.softmax_cross_entropy`` of 0.2.8.
 
     A logit of -inf whose label is 0 has the term 0, in the original NaN.
+
+    * ``logits``: real numbers.
+    * ``labels``: probabilities, broadcast with ``logits``.
+    * ``axis``: that to sum along, a tuple of several, or None for all.
+    * ``where``: True keeps a class, or a row where it has one axis less.
     """
     given = Given("softmax_cross_entropy", logits=logits, labels=labels, where=where)
     return _softmax_cross_entropy(given, axis)
@@ -79,7 +92,11 @@ def softmax_cross_entropy(logits: Any, labels: Any, axis: Any = -1, where: Any =
 
 @optax_spoken()
 def safe_softmax_cross_entropy(logits: Any, labels: Any) -> Any:
-    """``optax.losses.safe_softmax_cross_entropy`` of 0.2.8."""
+    """``optax.losses.safe_softmax_cross_entropy`` of 0.2.8.
+
+    * ``logits``: real numbers.
+    * ``labels``: probabilities, broadcast with ``logits``.
+    """
     given = Given("safe_softmax_cross_entropy", logits=logits, labels=labels)
     return _softmax_cross_entropy(given, -1)
 
@@ -100,6 +117,11 @@ def softmax_cross_entropy_with_integer_labels(
     Labels outside ``[0, C)`` raise, or give NaN where they cannot be read; the original wraps
     those of -1 to -C. The label of a class that is left out gives +inf, in the original a loss that
     may be negative.
+
+    * ``logits``: real numbers.
+    * ``labels``: integers of any width, in the shape of ``logits`` without its classes.
+    * ``axis``: that of the classes, or a tuple of several, counted as one.
+    * ``where``: True keeps a class, or a row where it has one axis less.
     """
     given = Given(
         "softmax_cross_entropy_with_integer_labels", logits=logits, labels=labels, where=where
@@ -117,6 +139,12 @@ def poly_loss_cross_entropy(
 
     ``epsilon`` is a number or an array that broadcasts to the losses. ``where`` has the rank of the
     logits.
+
+    * ``logits``: real numbers.
+    * ``labels``: probabilities, broadcast with ``logits``.
+    * ``epsilon``: the factor of ``1 - p``.
+    * ``axis``: that to sum along, a tuple of several, or None for all.
+    * ``where``: True keeps.
     """
     given = Given(
         "poly_loss_cross_entropy",

@@ -32,14 +32,22 @@ __all__ = [
 
 @spoken({})
 def squared_error(predictions: Any, targets: Any = None) -> Any:
-    """``optax.losses.squared_error`` of 0.2.8."""
+    """``optax.losses.squared_error`` of 0.2.8.
+
+    * ``predictions``: the predictions.
+    * ``targets``: what was observed, in the shape of ``predictions``; None is 0.
+    """
     given = _equal("squared_error", predictions, targets)
     return _regression(given, xentropy.squared_error)
 
 
 @spoken({})
 def l2_loss(predictions: Any, targets: Any = None) -> Any:
-    """``optax.losses.l2_loss`` of 0.2.8: half the squared error."""
+    """``optax.losses.l2_loss`` of 0.2.8: half the squared error.
+
+    * ``predictions``: the predictions.
+    * ``targets``: what was observed, in the shape of ``predictions``; None is 0.
+    """
     given = _equal("l2_loss", predictions, targets)
     return _regression(given, functools.partial(xentropy.squared_error, sample_weight=0.5))
 
@@ -50,6 +58,10 @@ def huber_loss(predictions: Any, targets: Any = None, *, delta: Any = 1.0) -> An
 
     ``delta`` is a number above 0, or an array of such that broadcasts; the original takes any, and
     gives negative losses below.
+
+    * ``predictions``: the predictions.
+    * ``targets``: what was observed, broadcast with ``predictions``; None is 0.
+    * ``delta``: where squares turn into absolute errors.
     """
     given = Given(
         "huber_loss", predictions=predictions, targets=targets, delta=array_or_none(delta)
@@ -68,7 +80,11 @@ def huber_loss(predictions: Any, targets: Any = None, *, delta: Any = 1.0) -> An
 
 @optax_spoken()
 def log_cosh(predictions: Any, targets: Any = None) -> Any:
-    """``optax.losses.log_cosh`` of 0.2.8."""
+    """``optax.losses.log_cosh`` of 0.2.8.
+
+    * ``predictions``: the predictions.
+    * ``targets``: what was observed, broadcast with ``predictions``; None is 0.
+    """
     given = Given("log_cosh", predictions=predictions, targets=targets)
     return _regression(given, xentropy.log_cosh)
 
@@ -101,6 +117,12 @@ def cosine_similarity(
     ``epsilon`` bounds the squares of the norms from below, whatever the original says of the norms
     themselves: a number, or an array of the rank of the vectors with length 1 along ``axis``.
     Squares neither overflow nor underflow.
+
+    * ``predictions``: the predictions.
+    * ``targets``: vectors, broadcast with ``predictions``.
+    * ``epsilon``: the least square of a norm.
+    * ``axis``: that to sum along, a tuple of several, or None for all.
+    * ``where``: True keeps.
     """
     given = _vectors("cosine_similarity", predictions, targets, where, epsilon)
     return _cosine(given, cosine.similarity, epsilon, axis)
@@ -113,6 +135,12 @@ def cosine_distance(
     """``optax.losses.cosine_distance`` of 0.2.8.
 
     The notes of `cosine_similarity` hold. The distance of nearly parallel vectors keeps its digits.
+
+    * ``predictions``: the predictions.
+    * ``targets``: vectors, broadcast with ``predictions``.
+    * ``epsilon``: the least square of a norm.
+    * ``axis``: that to sum along, a tuple of several, or None for all.
+    * ``where``: True keeps.
     """
     given = _vectors("cosine_distance", predictions, targets, where, epsilon)
     return _cosine(given, cosine.distance, epsilon, axis)

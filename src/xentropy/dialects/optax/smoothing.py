@@ -21,6 +21,11 @@ def smooth_labels(labels: Any, alpha: Any, *, axis: Any = -1, where: Any = None)
 
     ``where`` counts the classes; one that it leaves out gets its share nonetheless. A mask that is
     broadcast along the classes counts each of them, in the original one.
+
+    * ``labels``: probabilities.
+    * ``alpha``: the share that goes to all classes alike.
+    * ``axis``: that of the classes, a tuple of several, or None for all.
+    * ``where``: True keeps.
     """
     given = Given("smooth_labels", labels=labels, alpha=alpha, where=where)
     t, mask = given["labels"], given["where"]

@@ -78,7 +78,16 @@ class _Reduces(_Module):
 
 @dataclass(eq=False)
 class CrossEntropyLoss(_Reduces):
-    """``torch.nn.CrossEntropyLoss`` of 2.13."""
+    """``torch.nn.CrossEntropyLoss`` of 2.13.
+
+    * ``weight``: a factor for each class; with indices it also divides the mean.
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``ignore_index``: the index of rows to leave out.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean" or "sum".
+    * ``label_smoothing``: the share that goes to all classes alike, at most 1; below 0 it is
+      0.
+    """
 
     weight: Any = None
     size_average: Any = None
@@ -94,7 +103,14 @@ class CrossEntropyLoss(_Reduces):
 
 @dataclass(eq=False)
 class NLLLoss(_Reduces):
-    """``torch.nn.NLLLoss`` of 2.13."""
+    """``torch.nn.NLLLoss`` of 2.13.
+
+    * ``weight``: a factor for each class, which also divides the mean.
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``ignore_index``: the index of rows to leave out.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean" or "sum".
+    """
 
     weight: Any = None
     size_average: Any = None
@@ -109,7 +125,13 @@ class NLLLoss(_Reduces):
 
 @dataclass(eq=False)
 class BCELoss(_Reduces):
-    """``torch.nn.BCELoss`` of 2.13."""
+    """``torch.nn.BCELoss`` of 2.13.
+
+    * ``weight``: a factor for each element, broadcast to ``input``.
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean" or "sum".
+    """
 
     weight: Any = None
     size_average: Any = None
@@ -123,7 +145,14 @@ class BCELoss(_Reduces):
 
 @dataclass(eq=False)
 class BCEWithLogitsLoss(_Reduces):
-    """``torch.nn.BCEWithLogitsLoss`` of 2.13."""
+    """``torch.nn.BCEWithLogitsLoss`` of 2.13.
+
+    * ``weight``: a factor for each element, broadcast to ``input``.
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean" or "sum".
+    * ``pos_weight``: a factor for the positive class, broadcast to ``input``.
+    """
 
     weight: Any = None
     size_average: Any = None
@@ -138,7 +167,12 @@ class BCEWithLogitsLoss(_Reduces):
 
 @dataclass(eq=False)
 class MSELoss(_Reduces):
-    """``torch.nn.MSELoss`` of 2.13."""
+    """``torch.nn.MSELoss`` of 2.13.
+
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean" or "sum".
+    """
 
     size_average: Any = None
     reduce: Any = None
@@ -151,7 +185,12 @@ class MSELoss(_Reduces):
 
 @dataclass(eq=False)
 class L1Loss(_Reduces):
-    """``torch.nn.L1Loss`` of 2.13."""
+    """``torch.nn.L1Loss`` of 2.13.
+
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean" or "sum".
+    """
 
     size_average: Any = None
     reduce: Any = None
@@ -164,7 +203,13 @@ class L1Loss(_Reduces):
 
 @dataclass(eq=False)
 class SmoothL1Loss(_Reduces):
-    """``torch.nn.SmoothL1Loss`` of 2.13."""
+    """``torch.nn.SmoothL1Loss`` of 2.13.
+
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean" or "sum".
+    * ``beta``: where squares turn into absolute errors; 0 has none.
+    """
 
     size_average: Any = None
     reduce: Any = None
@@ -178,7 +223,11 @@ class SmoothL1Loss(_Reduces):
 
 @dataclass(eq=False)
 class HuberLoss(_Module):
-    """``torch.nn.HuberLoss`` of 2.13."""
+    """``torch.nn.HuberLoss`` of 2.13.
+
+    * ``reduction``: "none", "mean" or "sum".
+    * ``delta``: where squares turn into absolute errors, above 0.
+    """
 
     reduction: str = "mean"
     delta: float = 1.0
@@ -196,7 +245,13 @@ class HuberLoss(_Module):
 
 @dataclass(eq=False)
 class KLDivLoss(_Reduces):
-    """``torch.nn.KLDivLoss`` of 2.13."""
+    """``torch.nn.KLDivLoss`` of 2.13.
+
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean", "sum" or "batchmean".
+    * ``log_target``: whether ``target`` holds logarithms.
+    """
 
     size_average: Any = None
     reduce: Any = None
@@ -210,7 +265,15 @@ class KLDivLoss(_Reduces):
 
 @dataclass(eq=False)
 class PoissonNLLLoss(_Reduces):
-    """``torch.nn.PoissonNLLLoss`` of 2.13."""
+    """``torch.nn.PoissonNLLLoss`` of 2.13.
+
+    * ``log_input``: whether ``input`` holds logarithms.
+    * ``full``: whether to add Stirling's term.
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``eps``: added to rates inside the logarithm.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean" or "sum".
+    """
 
     log_input: bool = True
     full: bool = False
@@ -226,7 +289,12 @@ class PoissonNLLLoss(_Reduces):
 
 @dataclass(eq=False, kw_only=True)
 class GaussianNLLLoss(_Module):
-    """``torch.nn.GaussianNLLLoss`` of 2.13."""
+    """``torch.nn.GaussianNLLLoss`` of 2.13.
+
+    * ``full``: whether to add the constant.
+    * ``eps``: the least variance.
+    * ``reduction``: "none", "mean" or "sum".
+    """
 
     full: bool = False
     eps: float = 1e-6
@@ -239,7 +307,12 @@ class GaussianNLLLoss(_Module):
 
 @dataclass(eq=False)
 class SoftMarginLoss(_Reduces):
-    """``torch.nn.SoftMarginLoss`` of 2.13."""
+    """``torch.nn.SoftMarginLoss`` of 2.13.
+
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean" or "sum".
+    """
 
     size_average: Any = None
     reduce: Any = None
@@ -265,6 +338,18 @@ class LinearCrossEntropyLoss(_Module):
     ``(num_classes * prod(out_features), in_features)``, and with ``bias=True`` ``linear.bias``, one
     for each row of it. They are arrays like the input, so ``device`` and ``dtype`` have no effect,
     nor have ``options``. `linear_cross_entropy` has gradients by them everywhere.
+
+    * ``in_features``: the length of a row of the input.
+    * ``num_classes``: C.
+    * ``out_features``: the other axes of the target.
+    * ``bias``: whether the layer has one.
+    * ``device``: no effect: arrays are assigned.
+    * ``dtype``: no effect: arrays are assigned.
+    * ``reduction``: "none", "mean" or "sum".
+    * ``weight``: a factor for each class.
+    * ``ignore_index``: the index of rows to leave out; None is -100.
+    * ``label_smoothing``: the share that goes to all classes alike, in [0, 1].
+    * ``options``: no effect: how much memory it takes there.
     """
 
     @of_torch()
