@@ -245,7 +245,7 @@ class _Regression:
         x = steps.cast(x, self.dtype)
         call.dtype = "float64" if call.backend.dtype_name(x) == "float64" else "float32"
         self.x = steps.reshape(x, (-1, 1)) if x.ndim == 1 else x
-        self.t = call.backend.xp.reshape(t, (-1, 1)) if t.ndim == 1 else t
+        self.t = steps.reshape(t, (-1, 1)) if t.ndim == 1 else t
         w = checks.weights(call, x.shape[0], divides=True)
         self.weights = None if w is None else steps.reshape(w, (-1, 1))
         self.raw = named and multioutput == "raw_values"
