@@ -39,12 +39,8 @@ def _calls() -> list[tuple[str, Case]]:
 CALLS = _calls()
 
 
-@pytest.mark.filterwarnings("ignore:.*(batchmean|are broadcast|(is|are) deprecated):UserWarning")
-@pytest.mark.parametrize(("dialect", "case"), CALLS, ids=[f"{d}-{c}" for d, c in CALLS])
-def test_every_mode(harness: Harness, mode: str, dialect: str, case: Case) -> None:
-    if mode == "eager":
-        pytest.skip("this is the other side")
-    need_dtypes(harness, case)
+def prepared(harness: Harness, dialect: str, case: Case) -> tuple[Any, list[Any]]:
+    """A function of the arrays among the arguments, and these."""
     function: Any = operator.attrgetter(case.function)(getattr(dialects, dialect))
     convert = functools.partial(converted, harness)
     options = {name: convert(x) for name, x in case.options.items()}
@@ -64,11 +60,59 @@ def test_every_mode(harness: Harness, mode: str, dialect: str, case: Case) -> No
             args[i] = x
         return function(*args, **options)
 
-    arrays = [convert(case.args[i]) for i in places]
-    expected, found = run(*arrays), harness.modes[mode](run)(*arrays)
+    return run, [convert(case.args[i]) for i in places]
+
+
+def assert_same(harness: Harness, found: Any, expected: Any) -> None:
     if isinstance(expected, float):
         assert float(found) == pytest.approx(expected, rel=1e-6)
         return
-    expected, found = harness.numpy(expected), harness.numpy(found)
+    found, expected = harness.numpy(found), harness.numpy(expected)
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
     np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-7)
+
+
+WARNINGS = "ignore:.*(batchmean|are broadcast|(is|are) deprecated):UserWarning"
+IDS = [f"{d}-{c}" for d, c in CALLS]
+
+
+@pytest.mark.filterwarnings(WARNINGS)
+@pytest.mark.parametrize(("dialect", "case"), CALLS, ids=IDS)
+def test_every_mode(harness: Harness, mode: str, dialect: str, case: Case) -> None:
+    if mode == "eager":
+        pytest.skip("this is the other side")
+    need_dtypes(harness, case)
+    run, arrays = prepared(harness, dialect, case)
+    assert_same(harness, harness.modes[mode](run)(*arrays), run(*arrays))
+
+
+@pytest.mark.filterwarnings(WARNINGS)
+@pytest.mark.parametrize(("dialect", "case"), CALLS, ids=IDS)
+def test_batches_whose_length_is_not_known(harness: Harness, dialect: str, case: Case) -> None:
+    if harness.name != "tensorflow":
+        pytest.skip("shapes are known")
+    import tensorflow as tf
+
+    run, arrays = prepared(harness, dialect, case)
+    specs = [
+        tf.TensorSpec([None, *x.shape[1:]] if same else x.shape, x.dtype)
+        for x in arrays
+        for same in [x.ndim > 0 and x.shape[:1] == arrays[0].shape[:1]]
+    ]
+    assert_same(harness, tf.function(run, input_signature=specs)(*arrays), run(*arrays))
+
+
+@pytest.mark.filterwarnings(WARNINGS)
+@pytest.mark.parametrize(("dialect", "case"), CALLS, ids=IDS)
+def test_a_batch_of_calls(harness: Harness, dialect: str, case: Case) -> None:
+    if harness.name not in ("jax", "torch"):
+        pytest.skip("no vmap")
+    if harness.name == "jax":
+        from jax import vmap
+    else:
+        from torch.func import vmap  # type: ignore[assignment]
+    run, arrays = prepared(harness, dialect, case)
+    twice = [harness.array(np.stack([harness.numpy(x)] * 2)) for x in arrays]
+    found, expected = harness.numpy(vmap(run)(*twice)), run(*arrays)
+    expected = np.float32(expected) if isinstance(expected, float) else harness.numpy(expected)
+    np.testing.assert_allclose(found, np.stack([expected] * 2), rtol=2e-6, atol=1e-7)

@@ -83,7 +83,7 @@ def broadcast(name: str, *arrays: Any) -> tuple[Any, ...]:
     if all(shape == shapes[0] for shape in shapes):
         return arrays
     try:
-        full = np.broadcast_shapes(*shapes)
+        full = steps.common_shape(shapes)
     except ValueError:
         shown = " and ".join(map(str, shapes))
         msg = f"xentropy.{name}: `y_true` and `y_pred` must broadcast to one shape, not {shown}."

@@ -95,7 +95,7 @@ class Given:
         """An array of the shape to which these broadcast; one of them where it has that shape."""
         shown = {name: x for name, x in arrays.items() if x is not None}
         try:
-            shape = _common([tuple(x.shape) for x in shown.values()])
+            shape = steps.common_shape([tuple(x.shape) for x in shown.values()])
         except ValueError:
             names = " and ".join(f"`{name}`" for name in shown)
             self.call.fail(ShapeError, f"{names} must broadcast to one shape.", *shown)
@@ -158,23 +158,9 @@ def merged(x: Any, axes: tuple[int, ...]) -> Any:
     outer = tuple(a for a in range(len(shape)) if a not in inner)
     moved = steps.permute(x, outer + inner)
     batch = tuple(-1 if shape[a] is None else shape[a] for a in outer)
-    return steps.reshape(moved, (*batch, math.prod([shape[a] for a in inner])))
+    lengths = [shape[a] for a in inner]
+    return steps.reshape(moved, (*batch, -1 if None in lengths else math.prod(lengths)))
 
 
 def _is_float(x: Any) -> bool:
     return isinstance(x, float) and not isinstance(x, np.generic)
-
-
-def _common(shapes: list[tuple[Any, ...]]) -> tuple[Any, ...]:
-    rank = max(map(len, shapes))
-    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
-    return tuple(_length(lengths) for lengths in zip(*padded, strict=True))
-
-
-def _length(lengths: tuple[Any, ...]) -> Any:
-    """The one that is not 1; a length that is not known may be any."""
-    found = [n for n in lengths if not isinstance(n, int) or n != 1]
-    known = {n for n in found if isinstance(n, int)}
-    if len(known) > 1:
-        raise ValueError
-    return found[0] if found else 1

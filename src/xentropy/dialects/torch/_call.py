@@ -135,7 +135,7 @@ def broadcast(call: Call, x: Any, t: Any, *, warn: bool = False) -> tuple[Any, A
 def common(call: Call, *names: str) -> tuple[Any, ...]:
     """The shape to which arrays broadcast."""
     try:
-        return np.broadcast_shapes(*(_shape(call, name) for name in names))
+        return steps.common_shape([_shape(call, name) for name in names])
     except ValueError:
         rule = f"{' and '.join(f'`{name}`' for name in names)} must broadcast."
         call.fail(ShapeError, rule, *names)

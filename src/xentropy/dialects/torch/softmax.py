@@ -177,7 +177,8 @@ def linear_cross_entropy(
         None if bias is None else steps.reshape(_wide(call, bias), (-1,)),
     )
     ignored = -100 if ignore_index is None else ignore_index
-    return _cross_entropy(call, steps.reshape(logits, shape), t, w, ignored, how, label_smoothing)
+    logits = steps.reshape(logits, tuple(-1 if n is None else n for n in shape))
+    return _cross_entropy(call, logits, t, w, ignored, how, label_smoothing)
 
 
 def _wide(call: Call, x: Any) -> Any:
