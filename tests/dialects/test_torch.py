@@ -68,7 +68,7 @@ def test_a_linear_loss_wants_its_layer(harness: Harness) -> None:
 
 
 def test_warnings_point_at_the_caller() -> None:
-    x = np.full((2, 2), 0.5)
+    x: Any = np.full((2, 2), 0.5)
     calls: tuple[tuple[Any, tuple[Any, ...], dict[str, Any]], ...] = (
         (ours.kl_div, (x, x), {}),
         (ours.mse_loss, (x, x[0]), {}),
@@ -77,8 +77,9 @@ def test_warnings_point_at_the_caller() -> None:
         (ours.MSELoss, (False,), {}),
     )
     for function, args, options in calls:
+        named: Any = function
         with pytest.warns(UserWarning) as found:  # noqa: PT030
-            function(*args, **options)
+            named(*args, **options)
         assert [w.filename for w in found] == [__file__], function
 
 
