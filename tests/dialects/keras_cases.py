@@ -73,6 +73,8 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"axis": 0},
         {"from_logits": True},
         {"from_logits": True, "label_smoothing": 0.1, "axis": 1},
+        {"axis": None},
+        {"axis": None, "from_logits": True},
     ],
     "categorical_crossentropy": [
         {"label_smoothing": 0.2},
@@ -84,6 +86,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"apply_class_balancing": True},
         {"gamma": 0.5, "label_smoothing": 0.2},
         {"gamma": 0.0, "axis": 0},
+        {"gamma": 0.5, "axis": None},
         {"from_logits": True},
         {"from_logits": True, "apply_class_balancing": True, "alpha": 0.7, "gamma": 1.0},
     ],
@@ -264,6 +267,8 @@ def _reductions() -> Iterator[Case]:
                 if sparse:
                     options = {"reduction": how, "ignore_class": int(t["index"][1])}
                     yield Case(f"{how} left out {shape}", name, args, options, (1,), call)
+            call = {"sample_weight": array([1.5, -1.0, 0.5, -1.0], "float32")}
+            yield Case(f"{how} weights that cancel", name, args, {"reduction": how}, (1,), call)
             call = {"sample_weight": np.zeros(4, np.float32)}
             yield Case(f"{how} weights 0", name, args, {"reduction": how}, (1,), call)
             if sparse:

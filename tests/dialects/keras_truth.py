@@ -180,7 +180,9 @@ def rows(case: Case, function: str, t: Any, x: Dual, o: dict[str, Any], dtype: s
             if o.get("apply_class_balancing"):
                 a: Any = Wide(o.get("alpha", 0.25))
                 loss = (t * a + (1 - t) * (1 - a)) * loss
-        return loss.mean(axis)
+        while axis is None and loss.v.ndim > 1:
+            loss = loss.mean(-1)
+        return loss.mean(-1 if axis is None else axis)
     return of_values(function, t, x, o, eps[0])
 
 
@@ -290,6 +292,10 @@ def truth(case: Case) -> tuple[Any, tuple[Any, ...]]:
         found = rows(case, name, t, dual, dict(case.options), dtype or y_pred.dtype.name)
         if case.call is not None:
             found = reduced(case, found, t)
-        gradient = found.d.sum(tuple(range(found.v.ndim)))
+        # A loss of NaN depends on what its own row holds alone.
+        elementwise = "categorical" not in name
+        bad = np.isnan(x) if elementwise else np.isnan(x).any(-1, keepdims=True) | np.isnan(x)
+        slopes = np.where(np.isnan(found.d) & ~bad.reshape(-1), 0, found.d) if x.size else found.d
+        gradient = slopes.sum(tuple(range(found.v.ndim)))
     gradient = np.broadcast_to(gradient, (x.size,)) if x.size else np.zeros(0, Wide)
     return found.v, (gradient.reshape(y_pred.shape),) if case.wrt else ()

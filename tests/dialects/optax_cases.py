@@ -22,7 +22,7 @@ BINARY, FOCAL = "sigmoid_binary_cross_entropy", "sigmoid_focal_loss"
 KL, GENERALIZED = "kl_divergence", "generalized_kl_divergence"
 # Every option is seen once in float32; the other dtypes see what depends on the precision, and the
 # relatives of a function what is theirs.
-FEW = ("soft", "far", "int64", "gamma 0.5", "rows", "both ", "alpha of each")
+FEW = ("soft", "far", "int64", "gamma 0.5", "rows", "both ", "alpha of each", "each ")
 SOME = (*FEW, "confident", "axis (0, 2)", "where", "epsilon", "-inf", "not normalized")
 WHOLE = (SOFT, INDEX, BINARY, FOCAL, KL, "huber_loss", "cosine_similarity", "smooth_labels")
 TWINS = (SAFE, "l2_loss", "cosine_distance", "kl_divergence_with_log_targets", "squared_error")
@@ -90,6 +90,11 @@ def softmax(dtype: str) -> Iterator[Case]:
     yield case("where no class is left", POLY, x, t, (0,), where=some)
     for epsilon in (-1.0, 0.5, 0):
         yield case(f"epsilon {epsilon}", POLY, x, t, epsilon=epsilon)
+    each = array([0.5, 2.0, -1.0, 0.0], dtype)
+    yield case("each epsilon", POLY, x, t, epsilon=each)
+    yield case("each epsilon, where", POLY, x[:3], t[:3], (0,), where=some[:3], epsilon=each[:3])
+    yield case("each epsilon of axis 0", POLY, x, t, epsilon=each[:3], axis=0)
+    yield case("0-d epsilon", POLY, deep, shared, epsilon=array(0.5, dtype), axis=(0, 2))
     inf = np.array([[1.0, -np.inf, 0.5], [-np.inf, 2.0, -np.inf]])
     yield case("-inf off target", SAFE, inf, array(np.eye(3)[:2], dtype), (0,))
 
@@ -157,6 +162,15 @@ def binary(dtype: str) -> Iterator[Case]:
         yield case(f"gamma {gamma}", FOCAL, x, t, gamma=gamma)
     yield case("alpha", FOCAL, x, t, alpha=0.25)
     yield case("alpha of each", FOCAL, x, t, alpha=array([0.1, 0.5, 0.9], dtype))
+    rows = array([[0.2], [0.4], [0.6], [0.8]], dtype)
+    yield case("each alpha", FOCAL, x, t, alpha=rows, gamma=1.5)
+    yield case("each gamma", FOCAL, x, t, gamma=array([0.5, 1.0, 3.0], dtype))
+    yield case(
+        "each of both", FOCAL, x, hard, (0,), gamma=array([0.5, 1.0, 3.0], dtype), alpha=rows
+    )
+    yield case("0-d gamma", FOCAL, x, t, gamma=array(2.0, dtype), alpha=0.25)
+    larger = array([[[0.5]], [[2.0]]], dtype)
+    yield case("each gamma enlarges", FOCAL, x, t, gamma=larger)
 
 
 def divergences(dtype: str) -> Iterator[Case]:
@@ -211,6 +225,11 @@ def regression(dtype: str) -> Iterator[Case]:
         yield case("far", f, [1e4, -1e4], [0.0, 1.0])
     for delta in (0.5, 3, 2.25):
         yield case(f"delta {delta}", "huber_loss", x, t, delta=delta)
+    each = array([[0.5], [1.0], [2.0], [8.0]], dtype)
+    yield case("each delta", "huber_loss", x, t, delta=each)
+    yield case("each delta, alone", "huber_loss", x, delta=each)
+    yield case("each delta enlarges", "huber_loss", x[0], t[0], delta=each)
+    yield case("0-d delta", "huber_loss", x, t, delta=array(1.5, dtype))
 
 
 def cosines(dtype: str) -> Iterator[Case]:
@@ -237,6 +256,15 @@ def cosines(dtype: str) -> Iterator[Case]:
         yield case("where of lower rank", x, t, where=some[0])
         yield case("epsilon", x, t, epsilon=2.5)
         yield case("large epsilon", x, t, epsilon=100)
+        yield case("each epsilon", x, t, epsilon=array([[0.5], [2.5], [9.0], [0.0]], dtype))
+        yield case(
+            "each epsilon of axes",
+            deep,
+            shared,
+            epsilon=array([[[3.5]], [[9.5]]], dtype),
+            axis=(1, 2),
+        )
+        yield case("0-d epsilon", x, t, epsilon=array(2.5, dtype))
         yield case("negative epsilon", x, t, epsilon=-1.0)
         yield case("zero", 0 * x, t, epsilon=0.25)
         yield case("nothing", 0 * x, t, ())

@@ -17,7 +17,7 @@ LOG2 = np.log(np.longdouble(2))
 
 def truth(case: Case) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
     """The value, the gradient of its sum by each argument of ``case.wrt``, and the scales."""
-    options = {k: wide(x) if k == "alpha" and x is not None else x for k, x in case.options.items()}
+    options = {k: wide(x) if isinstance(x, np.ndarray) else x for k, x in case.options.items()}
     function = LOSSES[case.function]
     args = [wide(x) for x in case.args]
     with np.errstate(all="ignore"):
@@ -108,7 +108,8 @@ def softmax(x: Wide, t: Any, axis: Any = -1, where: Any = None, epsilon: float =
     s = surprise(x, axes, where)
     log = np.where(np.real(t) + np.imag(t) == 0, 0, s) * t
     full = tuple(a for a in axes) if axis is not None else None
-    return kept_sum(log + epsilon * t * (1 - np.exp(-s)), full, where)
+    miss = kept_sum(t * (1 - np.exp(-s)), full, where)
+    return kept_sum(log, full, where) + epsilon * miss
 
 
 def index(x: Wide, labels: Any, axis: Any = -1, where: Any = None) -> Wide:

@@ -151,6 +151,10 @@ def test_errors_name_the_arguments_of_keras() -> None:
         keras.sparse_categorical_crossentropy(np.array([0, 3]), x)
     with pytest.raises(xentropy.ShapeError, match="`y_true` must have the shape of `y_pred`"):
         keras.binary_crossentropy(x[0], x)
+    with pytest.raises(ValueError, match="`sample_weight` must broadcast with the losses"):
+        keras.MeanSquaredError()(x, x, np.ones(3))
+    with pytest.raises(TypeError, match=r"^xentropy.dialects.keras.huber: `y_true` must be given"):
+        keras.huber(None, x)
     with pytest.raises(TypeError, match="`y_pred` must be real floating"):
         keras.mean_squared_error(x, x.astype(int))
 
@@ -159,3 +163,31 @@ def test_one_class_is_warned_of() -> None:
     x = np.ones((2, 1), np.float32)
     with pytest.warns(SyntaxWarning, match="one class"):
         keras.categorical_crossentropy(x, x)
+
+
+def test_a_loss_is_made_again_of_its_config() -> None:
+    loss = keras.Huber(delta=2.0, reduction="sum", dtype="float64")
+    config = loss.get_config()
+    assert config == {"name": "huber_loss", "reduction": "sum", "delta": 2.0, "dtype": "float64"}
+    assert repr(keras.Huber.from_config(config)) == repr(loss)
+    for name in (n for n in keras.__all__ if n[0].isupper()):
+        made = getattr(keras, name)()
+        assert type(made).from_config(made.get_config()).get_config() == made.get_config()
+    assert keras.SparseCategoricalCrossentropy(axis=1).get_config()["axis"] == 1
+    assert keras.MeanSquaredError(name=None).name == "mean_squared_error"
+
+
+def test_a_config_is_that_of_keras(harness: Harness) -> None:
+    if harness.name != "tensorflow":
+        pytest.skip("keras runs where tensorflow does")
+    from tests.dialects.keras_cases import ORIGINALS
+
+    for name in (n for n in keras.__all__ if n[0].isupper()):
+        config = ORIGINALS()[name]().get_config()
+        made = getattr(keras, name).from_config(config)
+        assert config.items() <= made.get_config().items()
+
+
+def test_a_call_without_a_reduction() -> None:
+    loss = keras.MeanSquaredError(reduction="sum")
+    np.testing.assert_array_equal(loss.call(np.zeros((2, 2)), np.eye(2)), [0.5, 0.5])

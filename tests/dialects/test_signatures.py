@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import operator
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -50,6 +51,24 @@ def record(dialect: str) -> None:
 def test_it_is_that_on_record(dialect: str, name: str) -> None:
     ours = operator.attrgetter(name)(getattr(dialects, dialect))
     assert described(ours) == RECORD[dialect][name]
+
+
+@pytest.mark.parametrize(("dialect", "name"), NAMES)
+def test_it_says_where_it_is_found(dialect: str, name: str) -> None:
+    ours = operator.attrgetter(name)(getattr(dialects, dialect))
+    module = sys.modules[ours.__module__]
+    assert getattr(module, ours.__name__) is ours
+    if inspect.isfunction(ours):
+        assert f"{ours.__module__}.{ours.__name__}" == f"xentropy.dialects.{dialect}.{name}"
+
+
+@pytest.mark.parametrize(("dialect", "name"), NAMES)
+def test_it_says_what_each_parameter_does(dialect: str, name: str) -> None:
+    ours = operator.attrgetter(name)(getattr(dialects, dialect))
+    text = ours.__doc__
+    assert "``" in text.splitlines()[0]
+    parameters = inspect.signature(ours).parameters if name != "v1.losses.Reduction" else ()
+    assert [p for p in parameters if f"* ``{p}``: " not in text] == []
 
 
 @pytest.mark.parametrize("dialect", dialects.DIALECTS)

@@ -42,6 +42,9 @@ def classes() -> Iterator[Case]:
             yield Case("old", name, args, {**options, "size_average": False}, call={})
         yield Case("refused", name, args, {"reduction": "foo"}, call={})
     yield Case("refused-delta", "HuberLoss", (x, p), {"delta": "1"}, call={})
+    f, head = "LinearCrossEntropyLoss", {"in_features": 3, "num_classes": 3}
+    yield Case("refused-smoothing", f, (x, t), {**head, "label_smoothing": 1.5}, call={})
+    yield Case("refused-weight", f, (x, t), {**head, "weight": w[:2]}, call={})
     by = {"reduction": "batchmean"}
     yield Case("batchmean", "KLDivLoss", (log, p), by, call={})
     yield Case("by-name", "PoissonNLLLoss", (), call={"log_input": x, "target": p}, wrt=())

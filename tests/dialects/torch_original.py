@@ -22,6 +22,7 @@ CLASSES = {
     "HuberLoss": "huber_loss",
     "KLDivLoss": "kl_div",
     "L1Loss": "l1_loss",
+    "LinearCrossEntropyLoss": "linear_cross_entropy",
     "MSELoss": "mse_loss",
     "NLLLoss": "nll_loss",
     "PoissonNLLLoss": "poisson_nll_loss",

@@ -48,7 +48,8 @@ def run(
         below = found.divisor if how == "mean" else LD(1)
         below = LD(args[0].shape[0] if args[0].ndim else 1) if how == "batchmean" else below
         value = found.losses if how == "none" else total / below
-        upstream = np.broadcast_to(1 / below, found.losses.shape)
+        # The mean of nothing depends on nothing.
+        upstream = np.broadcast_to(1 / below if below != 0 else LD(0), found.losses.shape)
         gradients = []
         for k in wrt:
             slope: Any = found.slopes[k]

@@ -1,15 +1,17 @@
-"""What the core says of a call, in the words of a dialect: names of arguments, kinds of errors."""
+"""What the core says of a call, in the words of a dialect: names, kinds of errors, warnings."""
 
 from __future__ import annotations
 
 import functools
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
+from xentropy.dispatch import backend_of
 from xentropy.errors import XentropyError
 
-__all__ = ["spoken"]
+__all__ = ["spoken", "warn"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 Kinds = Mapping[type[XentropyError], type[Exception]]
@@ -27,6 +29,8 @@ def spoken(kinds: Kinds, /, **names: str) -> Callable[[F], F]:
     """
 
     def decorate(function: F) -> F:
+        function.__module__ = _public(function.__module__)
+
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             try:
@@ -39,6 +43,18 @@ def spoken(kinds: Kinds, /, **names: str) -> Callable[[F], F]:
         return cast(F, call)
 
     return decorate
+
+
+def warn(x: Any, text: str, category: type[Warning] = UserWarning, *, stacklevel: int) -> None:
+    """Warn of a call with an argument ``x``, unless a compiler reads it, which takes no warning."""
+    if not hasattr(x, "shape") or backend_of(x).eager():
+        warnings.warn(text, category, stacklevel=stacklevel + 1)
+
+
+def _public(module: str) -> str:
+    """The module that offers what one inside of it defines."""
+    parts = module.split(".")
+    return module if "v1" in parts else ".".join(parts[:3])
 
 
 def _renamed(text: str, function: str, names: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ Where arrays have no derivatives of their own, the tape of `xentropy.value_and_g
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from xentropy._tape import record
@@ -19,8 +19,10 @@ __all__ = [
     "broadcast",
     "cast",
     "choose",
+    "common_shape",
     "expand",
     "mean",
+    "mean_or_zero",
     "multiply",
     "permute",
     "quotient",
@@ -104,6 +106,14 @@ def mean(losses: Any, weights: Any = None, denominator: Any = None, of_none: flo
     return backend.apply(reduction.mean, (losses, weights, denominator), options)
 
 
+def mean_or_zero(losses: Any, weights: Any) -> Any:
+    """The sum divided by that of the weights; 0 where that is 0, also where the losses are not."""
+    xp = backend_of(losses).xp
+    below = xp.stop_gradient(total(weights))
+    some = xp.astype(below != 0, losses.dtype)
+    return mean(multiply(losses, some), weights)
+
+
 def permute(x: Any, axes: tuple[int, ...]) -> Any:
     """``x`` with its axes, none negative, in another order."""
     xp = backend_of(x).xp
@@ -129,3 +139,19 @@ def expand(x: Any) -> Any:
     """``x`` with a new first axis."""
     xp = backend_of(x).xp
     return _linear(x, xp.expand_dims(x, axis=0), lambda c: xp.squeeze(c, 0))
+
+
+def common_shape(shapes: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """The shape to which these broadcast; a length that is not known is None, and may be any."""
+    rank = max(map(len, shapes))
+    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    return tuple(_length(lengths) for lengths in zip(*padded, strict=True))
+
+
+def _length(lengths: tuple[Any, ...]) -> Any:
+    """The one that is not 1."""
+    found = [n for n in lengths if not isinstance(n, int) or n != 1]
+    known = {n for n in found if isinstance(n, int)}
+    if len(known) > 1:
+        raise ValueError
+    return found[0] if found else 1

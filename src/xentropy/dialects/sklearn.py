@@ -12,7 +12,6 @@ traced arrays, nor on accelerators.
 from __future__ import annotations
 
 import numbers
-import warnings
 from typing import Any
 
 import xentropy
@@ -28,7 +27,7 @@ from xentropy.validation import Call, elementwise
 from . import _steps as steps
 from . import sklearn_checks as checks
 from . import sklearn_labels as columns
-from ._speech import spoken
+from ._speech import spoken, warn
 
 __all__ = [
     "brier_score_loss",
@@ -62,13 +61,20 @@ def log_loss(
 
     Probabilities are clipped to ``[eps, 1 - eps]`` of their dtype; beyond, the gradient is 0. Where
     the values of ``y_true`` are not known, ``labels`` must be given.
+
+    * ``y_true``: a label for each example, of any kind, or an indicator matrix.
+    * ``y_proba``: of the positive class, or one column for each label in sorted order.
+    * ``normalize``: whether to take the mean, not the sum.
+    * ``sample_weight``: a factor for each example, which also divides a mean.
+    * ``labels``: those that may occur; None is those of ``y_true``.
+    * ``y_pred``: the former name of ``y_proba``.
     """
     if not (isinstance(y_pred, str) and y_pred == "deprecated"):
         if y_proba is not None:
             msg = "`y_pred` is the deprecated name of `y_proba`: give one."
             raise OptionError(message("log_loss", msg, {}))
         text = "`y_pred` was renamed to `y_proba` in 1.9 and will be removed in 1.11."
-        warnings.warn(text, FutureWarning, stacklevel=3)
+        warn(y_pred, text, FutureWarning, stacklevel=3)
         y_proba = y_pred
     call, p = checks.probabilities("log_loss", y_true, y_proba, sample_weight)
     normalize = checks.choice(call, "normalize", normalize)
@@ -102,6 +108,13 @@ def brier_score_loss(
 
     Where the values of ``y_true`` are not known, ``labels`` must be given, or ``pos_label`` with
     probabilities of one column.
+
+    * ``y_true``: a label for each example, or an indicator matrix.
+    * ``y_proba``: of the positive class, or one column for each label in sorted order.
+    * ``sample_weight``: a factor for each example, which also divides.
+    * ``pos_label``: the positive class; None is 1 or the larger.
+    * ``labels``: those that may occur; None is those of ``y_true``.
+    * ``scale_by_half``: whether to halve; "auto" does with fewer than three classes.
     """
     call, p = checks.probabilities("brier_score_loss", y_true, y_proba, sample_weight)
     halved = checks.choice(call, "scale_by_half", scale_by_half, "auto")
@@ -124,7 +137,13 @@ def brier_score_loss(
 def mean_squared_error(
     y_true: Any, y_pred: Any, *, sample_weight: Any = None, multioutput: Any = "uniform_average"
 ) -> Any:
-    """``sklearn.metrics.mean_squared_error`` of 1.9."""
+    """``sklearn.metrics.mean_squared_error`` of 1.9.
+
+    * ``y_true``: what was observed, of shape (n,) or (n, outputs).
+    * ``y_pred``: the predictions, in that shape.
+    * ``sample_weight``: a factor for each example, which also divides.
+    * ``multioutput``: "uniform_average", "raw_values", or a weight for each output.
+    """
     call = _Regression("mean_squared_error", y_true, y_pred, sample_weight, multioutput)
     return call.answer(xentropy.squared_error(call.x, call.t))
 
@@ -136,6 +155,11 @@ def root_mean_squared_error(
     """``sklearn.metrics.root_mean_squared_error`` of 1.9.
 
     An output without any error has gradient 0.
+
+    * ``y_true``: what was observed, of shape (n,) or (n, outputs).
+    * ``y_pred``: the predictions, in that shape.
+    * ``sample_weight``: a factor for each example, which also divides.
+    * ``multioutput``: "uniform_average", "raw_values", or a weight for each output.
     """
     call = _Regression("root_mean_squared_error", y_true, y_pred, sample_weight, multioutput)
     return call.answer(xentropy.squared_error(call.x, call.t), rooted=True)
@@ -145,7 +169,13 @@ def root_mean_squared_error(
 def mean_absolute_error(
     y_true: Any, y_pred: Any, *, sample_weight: Any = None, multioutput: Any = "uniform_average"
 ) -> Any:
-    """``sklearn.metrics.mean_absolute_error`` of 1.9; its gradient is 0 where there is no error."""
+    """``sklearn.metrics.mean_absolute_error`` of 1.9; its gradient is 0 where there is no error.
+
+    * ``y_true``: what was observed, of shape (n,) or (n, outputs).
+    * ``y_pred``: the predictions, in that shape.
+    * ``sample_weight``: a factor for each example, which also divides.
+    * ``multioutput``: "uniform_average", "raw_values", or a weight for each output.
+    """
     call = _Regression("mean_absolute_error", y_true, y_pred, sample_weight, multioutput)
     return call.answer(xentropy.absolute_error(call.x, call.t))
 
@@ -154,7 +184,13 @@ def mean_absolute_error(
 def mean_squared_log_error(
     y_true: Any, y_pred: Any, *, sample_weight: Any = None, multioutput: Any = "uniform_average"
 ) -> Any:
-    """``sklearn.metrics.mean_squared_log_error`` of 1.9."""
+    """``sklearn.metrics.mean_squared_log_error`` of 1.9.
+
+    * ``y_true``: what was observed, of shape (n,) or (n, outputs).
+    * ``y_pred``: the predictions, in that shape.
+    * ``sample_weight``: a factor for each example, which also divides.
+    * ``multioutput``: "uniform_average", "raw_values", or a weight for each output.
+    """
     call = _Regression("mean_squared_log_error", y_true, y_pred, sample_weight, multioutput)
     call.check_above(-1.0)
     return call.answer(call.losses(squared_log_error))
@@ -169,7 +205,14 @@ def mean_pinball_loss(
     alpha: Any = 0.5,
     multioutput: Any = "uniform_average",
 ) -> Any:
-    """``sklearn.metrics.mean_pinball_loss`` of 1.9; its gradient is 0 where there is no error."""
+    """``sklearn.metrics.mean_pinball_loss`` of 1.9; its gradient is 0 where there is no error.
+
+    * ``y_true``: what was observed, of shape (n,) or (n, outputs).
+    * ``y_pred``: the predictions, in that shape.
+    * ``sample_weight``: a factor for each example, which also divides.
+    * ``alpha``: the quantile, in [0, 1].
+    * ``multioutput``: "uniform_average", "raw_values", or a weight for each output.
+    """
     call = _Regression("mean_pinball_loss", y_true, y_pred, sample_weight, multioutput)
     if not isinstance(alpha, numbers.Real) or not 0 <= float(alpha) <= 1:
         rule = "`alpha` must be a number in [0, 1]."
@@ -202,7 +245,7 @@ class _Regression:
         x = steps.cast(x, self.dtype)
         call.dtype = "float64" if call.backend.dtype_name(x) == "float64" else "float32"
         self.x = steps.reshape(x, (-1, 1)) if x.ndim == 1 else x
-        self.t = call.backend.xp.reshape(t, (-1, 1)) if t.ndim == 1 else t
+        self.t = steps.reshape(t, (-1, 1)) if t.ndim == 1 else t
         w = checks.weights(call, x.shape[0], divides=True)
         self.weights = None if w is None else steps.reshape(w, (-1, 1))
         self.raw = named and multioutput == "raw_values"

@@ -52,6 +52,14 @@ def _slope(xp: Namespace, u: _Unit, v: _Unit, axis: int) -> Any:
     return xp.where(u.lost != 0, v.u, across) / u.norm
 
 
+def _by_epsilon(xp: Namespace, u: _Unit, v: _Unit, epsilon: Any, axis: int) -> Any:
+    """The derivative of ``u v`` by the least square of a norm, along the axis of length 1."""
+    cosine = xp.sum(u.u * v.u, axis=axis, keepdims=True)
+    one = xp.ones_like(cosine)
+    count = xp.where(u.lost != 0, one, 0.0) + xp.where(v.lost != 0, one, 0.0)
+    return -0.5 * cosine * count / xp.where(epsilon > 0, epsilon, 1.0)
+
+
 def _similarity(xp: Namespace, u: _Unit, v: _Unit, axis: int) -> Any:
     return xp.sum(u.u * v.u, axis=axis, keepdims=True)
 
@@ -62,8 +70,10 @@ def _distance(xp: Namespace, u: _Unit, v: _Unit, axis: int) -> Any:
 
 def _of_units(name: str, value_of: Any, sign: float) -> Formula:
     def units(
-        xp: Namespace, a: Any, b: Any, mask: Any, *, least: Any, axis: int, dtype: str
+        xp: Namespace, a: Any, b: Any, mask: Any, epsilon: Any, least: Any, axis: int, dtype: str
     ) -> tuple[_Unit, _Unit]:
+        if epsilon is not None:
+            least = xp.pow(xp.where(epsilon > 0, epsilon, 0.0), 0.5)
         return _unit(xp, a, mask, least, axis), _unit(xp, b, mask, least, axis)
 
     def value(xp: Namespace, *, predictions: Any, targets: Any, mask: Any, **options: Any) -> Any:
@@ -82,12 +92,16 @@ def _of_units(name: str, value_of: Any, sign: float) -> Formula:
         u, v = units(xp, predictions, targets, mask, **options)
         found = {}
         for name in wrt:
+            if name == "epsilon":
+                found[name] = sign * _by_epsilon(xp, u, v, options["epsilon"], options["axis"])
+                continue
             pair = (u, v) if name == "predictions" else (v, u)
             each = sign * _slope(xp, *pair, options["axis"])
             found[name] = each if mask is None else xp.where(mask, each, 0.0)
         return found
 
     roles: Any = {"predictions": "elements", "targets": "elements", "mask": "constant"}
+    roles["epsilon"] = "elements"
     return Formula(name, roles, "axis", value, partials)
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "kl_divergence",
     "log_softmax",
     "logsumexp",
+    "miss_dense",
     "poly_dense",
     "poly_index",
 ]
@@ -104,6 +105,11 @@ def _surprise(xp: Namespace, rows: _Rows) -> tuple[Any, Any]:
 def _poly(xp: Namespace, rows: _Rows, epsilon: Any) -> tuple[Any, Any]:
     """Poly-1 (Leng et al., ICLR 2022): ``-log p + epsilon (1 - p)``."""
     return rows.surprise + epsilon * rows.q, 1.0 + epsilon * rows.p
+
+
+def _miss(xp: Namespace, rows: _Rows) -> tuple[Any, Any]:
+    """``1 - p``."""
+    return rows.q, rows.p
 
 
 def _focal(xp: Namespace, rows: _Rows, gamma: Any) -> tuple[Any, Any]:
@@ -249,6 +255,7 @@ cross_entropy_dense = _cross_entropy.formula("cross_entropy_dense", index=False)
 cross_entropy_index = _cross_entropy.formula("cross_entropy_index", index=True)
 poly_dense = _Family(_poly, "epsilon").formula("poly_dense", index=False)
 poly_index = _Family(_poly, "epsilon").formula("poly_index", index=True)
+miss_dense = _Family(_miss).formula("miss_dense", index=False)
 focal_dense = _Family(_focal, "gamma").formula("softmax_focal_dense", index=False)
 focal_index = _Family(_focal, "gamma").formula("softmax_focal_index", index=True)
 kl_divergence = weighted("kl_divergence", _divergence, _divergence_partials, prediction="logits")

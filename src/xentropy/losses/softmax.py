@@ -124,7 +124,8 @@ def cross_entropy(
     """
     if ignore_index is class_weight is class_mask is sample_weight is where is denominator is None:
         options = reduction, axis, label_smoothing, z_loss
-        if (found := plain_cross_entropy(logits, labels, *options)) is not None:
+        found = plain_cross_entropy(logits, labels, *options)
+        if found is not None:
             return found
     call = Call(
         "cross_entropy",
@@ -377,7 +378,8 @@ def sparse_softmax_cross_entropy(
     """
     if ignore_index is class_weight is class_mask is sample_weight is where is denominator is None:
         options = reduction, axis, label_smoothing, z_loss
-        if (found := plain_cross_entropy(logits, labels, *options)) is not None:
+        found = plain_cross_entropy(logits, labels, *options)
+        if found is not None:
             return found
     call = Call(
         "sparse_softmax_cross_entropy",

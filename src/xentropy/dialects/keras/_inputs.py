@@ -12,7 +12,7 @@ import numpy as np
 from xentropy.dialects import _steps as steps
 from xentropy.dialects._speech import spoken
 from xentropy.dispatch import Backend, backend_of, is_weak
-from xentropy.errors import OptionError, ShapeError, UnsupportedError
+from xentropy.errors import DTypeError, OptionError, ShapeError, UnsupportedError
 from xentropy.validation import Call
 
 __all__ = [
@@ -37,6 +37,8 @@ as_keras = spoken(
 def taken(name: str, y_true: Any, y_pred: Any, **others: Any) -> tuple[Any, ...]:
     """The arguments as arrays of one family; lists become float32, Keras' default."""
     call = Call(name, y_pred=y_pred, y_true=y_true, **others)
+    if y_true is None:
+        call.fail(DTypeError, "`y_true` must be given.", "y_true")
     x = call.given["y_pred"]
     if is_weak(x) and not call.backend.owns(x):
         host = call._weak_values("y_pred").astype(np.float32)
@@ -81,7 +83,7 @@ def broadcast(name: str, *arrays: Any) -> tuple[Any, ...]:
     if all(shape == shapes[0] for shape in shapes):
         return arrays
     try:
-        full = np.broadcast_shapes(*shapes)
+        full = steps.common_shape(shapes)
     except ValueError:
         shown = " and ".join(map(str, shapes))
         msg = f"xentropy.{name}: `y_true` and `y_pred` must broadcast to one shape, not {shown}."
@@ -115,8 +117,10 @@ def axis_of(name: str, axis: Any, x: Any) -> int:
     return position
 
 
-def row_mean(losses: Any, axis: int = -1) -> Any:
-    """The mean along an axis; NaN of none."""
+def row_mean(losses: Any, axis: int | None = -1) -> Any:
+    """The mean along an axis, or of all; NaN of none."""
+    if axis is None:
+        return steps.mean(losses, of_none=float("nan"))
     if not losses.ndim:
         msg = "`y_pred` must have an axis, to take the mean along."
         raise ShapeError(msg)

@@ -7,6 +7,7 @@ from typing import Any
 
 from xentropy.dialects import _steps as steps
 from xentropy.dispatch import backend_of
+from xentropy.errors import ShapeError
 
 from ._inputs import broadcast, cast, indices, same_rank, taken
 from .crossentropy import without_class_axis
@@ -53,10 +54,12 @@ def _aligned(kept: Any, mask: Any) -> Any:
     return kept & mask
 
 
-def _without(mask: Any, t: Any, x: Any, axis: int, of_indices: bool) -> tuple[Any, Any]:
+def _without(mask: Any, t: Any, x: Any, axis: int | None, of_indices: bool) -> tuple[Any, Any]:
     """Labels and predictions that are harmless where a mask leaves them out."""
     xp = backend_of(x).xp
     shape = list(x.shape)
+    if axis is None:
+        return t, x
     del shape[axis]
     if tuple(mask.shape) == (*shape, 1) and len(shape):
         mask = xp.squeeze(mask, -1)
@@ -77,16 +80,16 @@ def _reduce(losses: Any, weight: Any, mask: Any, how: str | None) -> Any:
         weight = steps.cast(weight, losses.dtype)
     if mask is not None:
         kept = xp.astype(mask, losses.dtype)
-        weight = kept if weight is None else _times(*same_rank(weight, kept))
+        weight = kept if weight is None else steps.multiply(*_fitted(*same_rank(weight, kept)))
     if weight is not None:
         losses, weight = same_rank(losses, weight)
-        losses = _times(losses, weight)
+        losses = steps.multiply(*_fitted(losses, weight))
     if how in ("none", None) or tuple(losses.shape) in ((), (0,)):
         return losses
     if how == "sum":
         return steps.total(losses)
     if how == "mean_with_sample_weight":
-        return steps.mean(losses, weight)
+        return steps.mean(losses) if weight is None else steps.mean_or_zero(losses, weight)
     if kept is None:
         return steps.mean(losses)
     valid = steps.total(kept)
@@ -96,7 +99,11 @@ def _reduce(losses: Any, weight: Any, mask: Any, how: str | None) -> Any:
     return steps.mean(losses, None, valid)
 
 
-def _times(x: Any, weight: Any) -> Any:
-    """``x * weight`` by NumPy's rules."""
-    x, weight = broadcast("sample_weight", x, weight)
-    return steps.multiply(x, weight)
+def _fitted(x: Any, weight: Any) -> Any:
+    """Both in one shape, by NumPy's rules."""
+    try:
+        return broadcast("Loss", x, weight)
+    except ShapeError:
+        shapes = f"{tuple(x.shape)}, not {tuple(weight.shape)}"
+        msg = f"`sample_weight` must broadcast with the losses, {shapes}."
+        raise ShapeError(msg) from None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from xentropy.errors import OptionError
 
@@ -44,7 +45,7 @@ class _Loss:
             msg = f"`reduction` must be one of {known}, not {reduction!r}."
             raise OptionError(msg)
         self.reduction = reduction
-        self.name = name
+        self.name = name or re.sub("(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
         self.dtype = dtype_named(dtype)
         self._options = options
 
@@ -60,8 +61,26 @@ class _Loss:
         inside = ", ".join(f"{name}={value!r}" for name, value in shown.items())
         return f"{type(self).__name__}({inside})"
 
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make such a loss again; also those that Keras leaves out of them."""
+        dtype = {} if self.dtype == "float32" else {"dtype": self.dtype}
+        return {"name": self.name, "reduction": self.reduction, **self._options, **dtype}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The loss that `get_config` describes."""
+        return cls(**config)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """The losses as the function returns them: without casts, weights and reduction."""
+        return type(self)._function(y_true, y_pred, **self._options)
+
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """The losses of a batch, reduced; a mask of Keras on ``y_pred`` leaves examples out."""
+        """The losses of a batch, reduced.
+
+        ``sample_weight`` has a factor for each loss, which divides as ``reduction`` says; a mask of
+        Keras on ``y_pred`` leaves examples out.
+        """
         return reduced(
             type(self)._function,
             y_true,
@@ -75,7 +94,13 @@ class _Loss:
 
 
 class MeanSquaredError(_Loss):
-    """``keras.losses.MeanSquaredError`` of 3.15."""
+    """``keras.losses.MeanSquaredError`` of 3.15.
+
+    * ``reduction``: "sum_over_batch_size" or "mean", "mean_with_sample_weight", "sum", "none"
+      or None.
+    * ``name``: kept as an attribute; no other effect.
+    * ``dtype``: what is computed and returned, by its name; None is float32.
+    """
 
     _function = regression.mean_squared_error
 
@@ -89,7 +114,13 @@ class MeanSquaredError(_Loss):
 
 
 class MeanAbsoluteError(_Loss):
-    """``keras.losses.MeanAbsoluteError`` of 3.15."""
+    """``keras.losses.MeanAbsoluteError`` of 3.15.
+
+    * ``reduction``: "sum_over_batch_size" or "mean", "mean_with_sample_weight", "sum", "none"
+      or None.
+    * ``name``: kept as an attribute; no other effect.
+    * ``dtype``: what is computed and returned, by its name; None is float32.
+    """
 
     _function = regression.mean_absolute_error
 
@@ -103,7 +134,13 @@ class MeanAbsoluteError(_Loss):
 
 
 class MeanAbsolutePercentageError(_Loss):
-    """``keras.losses.MeanAbsolutePercentageError`` of 3.15."""
+    """``keras.losses.MeanAbsolutePercentageError`` of 3.15.
+
+    * ``reduction``: "sum_over_batch_size" or "mean", "mean_with_sample_weight", "sum", "none"
+      or None.
+    * ``name``: kept as an attribute; no other effect.
+    * ``dtype``: what is computed and returned, by its name; None is float32.
+    """
 
     _function = regression.mean_absolute_percentage_error
 
@@ -117,7 +154,13 @@ class MeanAbsolutePercentageError(_Loss):
 
 
 class MeanSquaredLogarithmicError(_Loss):
-    """``keras.losses.MeanSquaredLogarithmicError`` of 3.15."""
+    """``keras.losses.MeanSquaredLogarithmicError`` of 3.15.
+
+    * ``reduction``: "sum_over_batch_size" or "mean", "mean_with_sample_weight", "sum", "none"
+      or None.
+    * ``name``: kept as an attribute; no other effect.
+    * ``dtype``: what is computed and returned, by its name; None is float32.
+    """
 
     _function = regression.mean_squared_logarithmic_error
 
@@ -131,7 +174,14 @@ class MeanSquaredLogarithmicError(_Loss):
 
 
 class Huber(_Loss):
-    """``keras.losses.Huber`` of 3.15."""
+    """``keras.losses.Huber`` of 3.15.
+
+    * ``delta``: where squares turn into absolute errors, above 0.
+    * ``reduction``: "sum_over_batch_size" or "mean", "mean_with_sample_weight", "sum", "none"
+      or None.
+    * ``name``: kept as an attribute; no other effect.
+    * ``dtype``: what is computed and returned, by its name; None is float32.
+    """
 
     _function = regression.huber
 
@@ -146,7 +196,13 @@ class Huber(_Loss):
 
 
 class LogCosh(_Loss):
-    """``keras.losses.LogCosh`` of 3.15."""
+    """``keras.losses.LogCosh`` of 3.15.
+
+    * ``reduction``: "sum_over_batch_size" or "mean", "mean_with_sample_weight", "sum", "none"
+      or None.
+    * ``name``: kept as an attribute; no other effect.
+    * ``dtype``: what is computed and returned, by its name; None is float32.
+    """
 
     _function = regression.log_cosh
 
@@ -160,7 +216,13 @@ class LogCosh(_Loss):
 
 
 class KLDivergence(_Loss):
-    """``keras.losses.KLDivergence`` of 3.15."""
+    """``keras.losses.KLDivergence`` of 3.15.
+
+    * ``reduction``: "sum_over_batch_size" or "mean", "mean_with_sample_weight", "sum", "none"
+      or None.
+    * ``name``: kept as an attribute; no other effect.
+    * ``dtype``: what is computed and returned, by its name; None is float32.
+    """
 
     _function = regression.kl_divergence
 
@@ -174,7 +236,13 @@ class KLDivergence(_Loss):
 
 
 class Poisson(_Loss):
-    """``keras.losses.Poisson`` of 3.15."""
+    """``keras.losses.Poisson`` of 3.15.
+
+    * ``reduction``: "sum_over_batch_size" or "mean", "mean_with_sample_weight", "sum", "none"
+      or None.
+    * ``name``: kept as an attribute; no other effect.
+    * ``dtype``: what is computed and returned, by its name; None is float32.
+    """
 
     _function = regression.poisson
 
@@ -188,7 +256,16 @@ class Poisson(_Loss):
 
 
 class BinaryCrossentropy(_Loss):
-    """``keras.losses.BinaryCrossentropy`` of 3.15."""
+    """``keras.losses.BinaryCrossentropy`` of 3.15.
+
+    * ``from_logits``: whether ``y_pred`` holds logits, not probabilities.
+    * ``label_smoothing``: the share that goes to all classes alike, in [0, 1].
+    * ``axis``: along which the mean is taken; None is all.
+    * ``reduction``: "sum_over_batch_size" or "mean", "mean_with_sample_weight", "sum", "none"
+      or None.
+    * ``name``: kept as an attribute; no other effect.
+    * ``dtype``: what is computed and returned, by its name; None is float32.
+    """
 
     _function = crossentropy.binary_crossentropy
 
@@ -196,7 +273,7 @@ class BinaryCrossentropy(_Loss):
         self,
         from_logits: bool = False,
         label_smoothing: float = 0.0,
-        axis: int = -1,
+        axis: int | None = -1,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = "binary_crossentropy",
         dtype: Any = None,
@@ -206,7 +283,19 @@ class BinaryCrossentropy(_Loss):
 
 
 class BinaryFocalCrossentropy(_Loss):
-    """``keras.losses.BinaryFocalCrossentropy`` of 3.15."""
+    """``keras.losses.BinaryFocalCrossentropy`` of 3.15.
+
+    * ``apply_class_balancing``: whether ``alpha`` has an effect.
+    * ``alpha``: the weight of the positive class; the other has ``1 - alpha``.
+    * ``gamma``: the power of ``1 - p``, at least 0.
+    * ``from_logits``: whether ``y_pred`` holds logits, not probabilities.
+    * ``label_smoothing``: the share that goes to all classes alike, in [0, 1].
+    * ``axis``: along which the mean is taken; None is all.
+    * ``reduction``: "sum_over_batch_size" or "mean", "mean_with_sample_weight", "sum", "none"
+      or None.
+    * ``name``: kept as an attribute; no other effect.
+    * ``dtype``: what is computed and returned, by its name; None is float32.
+    """
 
     _function = crossentropy.binary_focal_crossentropy
 
@@ -217,7 +306,7 @@ class BinaryFocalCrossentropy(_Loss):
         gamma: float = 2.0,
         from_logits: bool = False,
         label_smoothing: float = 0.0,
-        axis: int = -1,
+        axis: int | None = -1,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = "binary_focal_crossentropy",
         dtype: Any = None,
@@ -228,7 +317,16 @@ class BinaryFocalCrossentropy(_Loss):
 
 
 class CategoricalCrossentropy(_Loss):
-    """``keras.losses.CategoricalCrossentropy`` of 3.15."""
+    """``keras.losses.CategoricalCrossentropy`` of 3.15.
+
+    * ``from_logits``: whether ``y_pred`` holds logits, not probabilities.
+    * ``label_smoothing``: the share that goes to all classes alike, in [0, 1].
+    * ``axis``: that of the classes.
+    * ``reduction``: "sum_over_batch_size" or "mean", "mean_with_sample_weight", "sum", "none"
+      or None.
+    * ``name``: kept as an attribute; no other effect.
+    * ``dtype``: what is computed and returned, by its name; None is float32.
+    """
 
     _function = crossentropy.categorical_crossentropy
 
@@ -246,7 +344,18 @@ class CategoricalCrossentropy(_Loss):
 
 
 class CategoricalFocalCrossentropy(_Loss):
-    """``keras.losses.CategoricalFocalCrossentropy`` of 3.15."""
+    """``keras.losses.CategoricalFocalCrossentropy`` of 3.15.
+
+    * ``alpha``: a factor for the classes: a number, or one for each.
+    * ``gamma``: the power of ``1 - p``, at least 0.
+    * ``from_logits``: whether ``y_pred`` holds logits, not probabilities.
+    * ``label_smoothing``: the share that goes to all classes alike, in [0, 1].
+    * ``axis``: that of the classes.
+    * ``reduction``: "sum_over_batch_size" or "mean", "mean_with_sample_weight", "sum", "none"
+      or None.
+    * ``name``: kept as an attribute; no other effect.
+    * ``dtype``: what is computed and returned, by its name; None is float32.
+    """
 
     _function = crossentropy.categorical_focal_crossentropy
 
@@ -270,6 +379,14 @@ class SparseCategoricalCrossentropy(_Loss):
 
     Labels are never cast: in 16 bits too they are the indices that came. The mean with an
     ``ignore_class`` is over the others.
+
+    * ``from_logits``: whether ``y_pred`` holds logits, not probabilities.
+    * ``ignore_class``: the label of examples to leave out.
+    * ``reduction``: "sum_over_batch_size" or "mean", "mean_with_sample_weight", "sum", "none"
+      or None.
+    * ``axis``: that of the classes.
+    * ``name``: kept as an attribute; no other effect.
+    * ``dtype``: what is computed and returned, by its name; None is float32.
     """
 
     _function = crossentropy.sparse_categorical_crossentropy
@@ -289,7 +406,14 @@ class SparseCategoricalCrossentropy(_Loss):
 
 
 class CategoricalGeneralizedCrossEntropy(_Loss):
-    """``keras.losses.CategoricalGeneralizedCrossEntropy`` of 3.15."""
+    """``keras.losses.CategoricalGeneralizedCrossEntropy`` of 3.15.
+
+    * ``q``: in (0, 1): towards 0 the cross-entropy, towards 1 the absolute error.
+    * ``reduction``: "sum_over_batch_size" or "mean", "mean_with_sample_weight", "sum", "none"
+      or None.
+    * ``name``: kept as an attribute; no other effect.
+    * ``dtype``: what is computed and returned, by its name; None is float32.
+    """
 
     _function = crossentropy.categorical_generalized_cross_entropy
     _of_indices = True

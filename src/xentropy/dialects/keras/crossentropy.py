@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import xentropy
+from xentropy.dialects._speech import warn
 from xentropy.dispatch import backend_of
 from xentropy.errors import OptionError
 from xentropy.formulas import clipped
@@ -44,16 +44,22 @@ def binary_crossentropy(
     y_pred: Any,
     from_logits: bool = False,
     label_smoothing: float = 0.0,
-    axis: int = -1,
+    axis: int | None = -1,
 ) -> Any:
-    """``keras.losses.binary_crossentropy`` of 3.15: the mean over ``axis``.
+    """``keras.losses.binary_crossentropy`` of 3.15: the mean over ``axis``, of all if it is None.
 
     Probabilities are clipped to [1e-7, 1 - 1e-7].
+
+    * ``y_true``: 0 or 1, or between, in the shape of ``y_pred``.
+    * ``y_pred``: the predictions.
+    * ``from_logits``: whether ``y_pred`` holds logits, not probabilities.
+    * ``label_smoothing``: the share that goes to all classes alike, in [0, 1].
+    * ``axis``: along which the mean is taken; None is all.
     """
     name = "binary_crossentropy"
     x, t = taken(name, y_true, y_pred)
     require_one_shape(name, t, x)
-    axis = axis_of(name, axis, x)
+    axis = None if axis is None else axis_of(name, axis, x)
     if from_logits:
         losses = xentropy.sigmoid_cross_entropy(x, t, label_smoothing=label_smoothing)
     else:
@@ -72,16 +78,26 @@ def binary_focal_crossentropy(
     gamma: float = 2.0,
     from_logits: bool = False,
     label_smoothing: float = 0.0,
-    axis: int = -1,
+    axis: int | None = -1,
 ) -> Any:
-    """``keras.losses.binary_focal_crossentropy`` of 3.15: the mean over ``axis``.
+    """``keras.losses.binary_focal_crossentropy`` of 3.15.
 
+    It is the mean over ``axis``, of all if that is None.
     Probabilities are clipped to [1e-7, 1 - 1e-7] in the logarithm.
+
+    * ``y_true``: 0 or 1, or between, in the shape of ``y_pred``.
+    * ``y_pred``: the predictions.
+    * ``apply_class_balancing``: whether ``alpha`` has an effect.
+    * ``alpha``: the weight of the positive class; the other has ``1 - alpha``.
+    * ``gamma``: the power of ``1 - p``, at least 0.
+    * ``from_logits``: whether ``y_pred`` holds logits, not probabilities.
+    * ``label_smoothing``: the share that goes to all classes alike, in [0, 1].
+    * ``axis``: along which the mean is taken; None is all.
     """
     name = "binary_focal_crossentropy"
     x, t = taken(name, y_true, y_pred)
     require_one_shape(name, t, x)
-    axis = axis_of(name, axis, x)
+    axis = None if axis is None else axis_of(name, axis, x)
     alpha = alpha if apply_class_balancing else None
     if from_logits:
         losses = xentropy.sigmoid_focal_cross_entropy(
@@ -102,7 +118,7 @@ def binary_focal_crossentropy(
 def _warn_of_one_class(name: str, x: Any) -> None:
     if x.ndim and x.shape[-1] == 1:
         text = f"{name} of one class is 0.\nHint: for two classes call binary_crossentropy."
-        warnings.warn(text, SyntaxWarning, stacklevel=4)
+        warn(x, text, SyntaxWarning, stacklevel=4)
 
 
 @as_keras
@@ -117,6 +133,12 @@ def categorical_crossentropy(
 
     Probabilities are divided by their sum, then clipped to [1e-7, 1 - 1e-7]. Smoothing counts the
     classes along ``axis``.
+
+    * ``y_true``: probabilities, in the shape of ``y_pred``.
+    * ``y_pred``: the predictions.
+    * ``from_logits``: whether ``y_pred`` holds logits, not probabilities.
+    * ``label_smoothing``: the share that goes to all classes alike, in [0, 1].
+    * ``axis``: that of the classes.
     """
     name = "categorical_crossentropy"
     x, t = taken(name, y_true, y_pred)
@@ -146,6 +168,14 @@ def categorical_focal_crossentropy(
 
     Probabilities are divided by their sum, then clipped to [1e-7, 1 - 1e-7]; the softmax of logits
     is not. ``alpha`` is a number, or has one entry a class.
+
+    * ``y_true``: probabilities, in the shape of ``y_pred``.
+    * ``y_pred``: the predictions.
+    * ``alpha``: a factor for the classes: a number, or one for each.
+    * ``gamma``: the power of ``1 - p``, at least 0.
+    * ``from_logits``: whether ``y_pred`` holds logits, not probabilities.
+    * ``label_smoothing``: the share that goes to all classes alike, in [0, 1].
+    * ``axis``: that of the classes.
     """
     name = "categorical_focal_crossentropy"
     x, t = taken(name, y_true, y_pred)
@@ -176,6 +206,12 @@ def sparse_categorical_crossentropy(
 
     Probabilities are clipped to [1e-7, 1 - 1e-7], then divided by their sum, as on TensorFlow.
     Labels that are whole floating numbers are indices.
+
+    * ``y_true``: indices, in the shape of ``y_pred`` without ``axis`` or with 1 there.
+    * ``y_pred``: the predictions.
+    * ``from_logits``: whether ``y_pred`` holds logits, not probabilities.
+    * ``ignore_class``: the label of examples to leave out.
+    * ``axis``: that of the classes.
     """
     name = "sparse_categorical_crossentropy"
     x, t = taken(name, y_true, y_pred)
@@ -199,7 +235,12 @@ def without_class_axis(y_true: Any, y_pred: Any, axis: int) -> Any:
 
 @as_keras
 def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) -> Any:
-    """``keras.losses.categorical_generalized_cross_entropy`` of 3.15, of index labels."""
+    """``keras.losses.categorical_generalized_cross_entropy`` of 3.15, of index labels.
+
+    * ``y_true``: indices, in the shape of ``y_pred`` without its last axis.
+    * ``y_pred``: probabilities, classes along the last axis.
+    * ``q``: in (0, 1): towards 0 the cross-entropy, towards 1 the absolute error.
+    """
     name = "categorical_generalized_cross_entropy"
     x, t = taken(name, y_true, y_pred)
     if not x.ndim:

@@ -42,14 +42,24 @@ def _by_formula(name: str, formula: Formula, t: Any, x: Any, **options: Any) -> 
 
 @as_keras
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
-    """``keras.losses.mean_squared_error`` of 3.15: the mean over the last axis."""
+    """``keras.losses.mean_squared_error`` of 3.15: the mean over the last axis.
+
+    * ``y_true``: what was observed, broadcast with ``y_pred``; an axis of 1 at the end may be
+      missing.
+    * ``y_pred``: the predictions.
+    """
     t, x = _fitted("mean_squared_error", y_true, y_pred)
     return finish(row_mean(xentropy.squared_error(x, t)), x.dtype)
 
 
 @as_keras
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
-    """``keras.losses.mean_absolute_error`` of 3.15: the mean over the last axis."""
+    """``keras.losses.mean_absolute_error`` of 3.15: the mean over the last axis.
+
+    * ``y_true``: what was observed, broadcast with ``y_pred``; an axis of 1 at the end may be
+      missing.
+    * ``y_pred``: the predictions.
+    """
     t, x = _fitted("mean_absolute_error", y_true, y_pred)
     return finish(row_mean(xentropy.absolute_error(x, t)), x.dtype)
 
@@ -59,6 +69,10 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     """``keras.losses.mean_absolute_percentage_error`` of 3.15: the mean over the last axis.
 
     Targets nearer to 0 than 1e-7 divide as 1e-7.
+
+    * ``y_true``: what was observed, broadcast with ``y_pred``; an axis of 1 at the end may be
+      missing.
+    * ``y_pred``: the predictions.
     """
     name = "mean_absolute_percentage_error"
     t, x = _fitted(name, y_true, y_pred)
@@ -70,6 +84,10 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
     """``keras.losses.mean_squared_logarithmic_error`` of 3.15: the mean over the last axis.
 
     The result is float32 of 16 bits too, as in Keras.
+
+    * ``y_true``: what was observed, broadcast with ``y_pred``; an axis of 1 at the end may be
+      missing.
+    * ``y_pred``: the predictions.
     """
     name = "mean_squared_logarithmic_error"
     t, x = _fitted(name, y_true, y_pred)
@@ -78,14 +96,25 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
 
 @as_keras
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
-    """``keras.losses.huber`` of 3.15: the mean over the last axis; ``delta`` is above 0."""
+    """``keras.losses.huber`` of 3.15: the mean over the last axis; ``delta`` is above 0.
+
+    * ``y_true``: what was observed, broadcast with ``y_pred``; an axis of 1 at the end may be
+      missing.
+    * ``y_pred``: the predictions.
+    * ``delta``: where squares turn into absolute errors, above 0.
+    """
     t, x = _fitted("huber", y_true, y_pred)
     return finish(row_mean(xentropy.huber(x, t, delta=delta)), x.dtype)
 
 
 @as_keras
 def log_cosh(y_true: Any, y_pred: Any) -> Any:
-    """``keras.losses.log_cosh`` of 3.15, with all digits near 0: the mean over the last axis."""
+    """``keras.losses.log_cosh`` of 3.15, with all digits near 0: the mean over the last axis.
+
+    * ``y_true``: what was observed, broadcast with ``y_pred``; an axis of 1 at the end may be
+      missing.
+    * ``y_pred``: the predictions.
+    """
     t, x = _fitted("log_cosh", y_true, y_pred)
     return finish(row_mean(xentropy.log_cosh(x, t)), x.dtype)
 
@@ -95,6 +124,9 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     """``keras.losses.kl_divergence`` of 3.15: the sum over the last axis.
 
     Labels and predictions are probabilities, clipped to [1e-7, 1].
+
+    * ``y_true``: probabilities, broadcast with ``y_pred``.
+    * ``y_pred``: probabilities.
     """
     x, t = taken("kl_divergence", y_true, y_pred)
     t, x = broadcast("kl_divergence", t, x)
@@ -105,7 +137,11 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Any:
 
 @as_keras
 def poisson(y_true: Any, y_pred: Any) -> Any:
-    """``keras.losses.poisson`` of 3.15: the mean over the last axis of rates, not logarithms."""
+    """``keras.losses.poisson`` of 3.15: the mean over the last axis of rates, not logarithms.
+
+    * ``y_true``: counts, broadcast with ``y_pred``.
+    * ``y_pred``: rates.
+    """
     x, t = taken("poisson", y_true, y_pred)
     t, x = broadcast("poisson", t, x)
     options = {"log_input": False, "eps": EPSILON, "full": ""}

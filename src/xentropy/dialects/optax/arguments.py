@@ -15,7 +15,7 @@ from xentropy.dispatch import backend_of, is_weak, message
 from xentropy.errors import DTypeError, OptionError, ShapeError
 from xentropy.validation import Call
 
-__all__ = ["Given", "classes", "merged", "optax_spoken", "ranked", "spread"]
+__all__ = ["Given", "array_or_none", "classes", "merged", "optax_spoken", "ranked", "spread"]
 
 # jax.numpy refuses shapes that do not broadcast with a TypeError, and masks that are not bool with
 # a ValueError.
@@ -41,6 +41,9 @@ class Given:
         self.call = Call(function, **arrays)
         self.xp = self.call.backend.xp
         self.arrays = {name: self._array(name) for name in arrays}
+        for name in (self.call.first, *floating, *(n for n in ("labels",) if n in arrays)):
+            if arrays[name] is None:
+                self.call.fail(DTypeError, f"`{name}` must be given.", name)
         for name in (self.call.first, *floating):
             if self.call.kind(self.arrays[name]) != "float":
                 self.call.fail(DTypeError, f"`{name}` must be real floating.", name)
@@ -92,7 +95,7 @@ class Given:
         """An array of the shape to which these broadcast; one of them where it has that shape."""
         shown = {name: x for name, x in arrays.items() if x is not None}
         try:
-            shape = _common([tuple(x.shape) for x in shown.values()])
+            shape = steps.common_shape([tuple(x.shape) for x in shown.values()])
         except ValueError:
             names = " and ".join(f"`{name}`" for name in shown)
             self.call.fail(ShapeError, f"{names} must broadcast to one shape.", *shown)
@@ -103,18 +106,17 @@ class Given:
         ones = (xp.ones_like(xp.astype(x, xp.float32)) for x in shown.values())
         return functools.reduce(operator.mul, [ranked(x, len(shape)) for x in ones])
 
-    def number(self, name: str, value: Any) -> Any:
-        """A numeric option, where it is a 0-d array that can be read."""
-        if not hasattr(value, "shape"):
-            return value
-        backend = self.call.backend
-        host = value if isinstance(value, (np.ndarray, np.generic)) else None
-        if host is None and backend.owns(value):
-            host = backend.concrete(value)
-        if host is None or host.ndim:
-            rule = f"`{name}` must be a number."
+    def check_sign(self, name: str, value: Any, strictly: bool = False) -> None:
+        """Refuse a parameter below 0, where its values can be read."""
+        host = self.call.backend.concrete(self.xp.stop_gradient(value))
+        if host is not None and not ((host > 0) if strictly else (host >= 0)).all():
+            rule = f"`{name}` must be {'above 0' if strictly else 'at least 0'}."
             raise OptionError(message(self.call.name, rule, {name: value}))
-        return float(host)
+
+
+def array_or_none(value: Any) -> Any:
+    """A parameter that is an array; None where it is a number."""
+    return value if hasattr(value, "shape") and not isinstance(value, np.generic) else None
 
 
 def ranked(x: Any, rank: int) -> Any:
@@ -156,23 +158,9 @@ def merged(x: Any, axes: tuple[int, ...]) -> Any:
     outer = tuple(a for a in range(len(shape)) if a not in inner)
     moved = steps.permute(x, outer + inner)
     batch = tuple(-1 if shape[a] is None else shape[a] for a in outer)
-    return steps.reshape(moved, (*batch, math.prod(shape[a] for a in inner)))
+    lengths = [shape[a] for a in inner]
+    return steps.reshape(moved, (*batch, -1 if None in lengths else math.prod(lengths)))
 
 
 def _is_float(x: Any) -> bool:
     return isinstance(x, float) and not isinstance(x, np.generic)
-
-
-def _common(shapes: list[tuple[Any, ...]]) -> tuple[Any, ...]:
-    rank = max(map(len, shapes))
-    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
-    return tuple(_length(lengths) for lengths in zip(*padded, strict=True))
-
-
-def _length(lengths: tuple[Any, ...]) -> Any:
-    """The one that is not 1; a length that is not known may be any."""
-    found = [n for n in lengths if not isinstance(n, int) or n != 1]
-    known = {n for n in found if isinstance(n, int)}
-    if len(known) > 1:
-        raise ValueError
-    return found[0] if found else 1

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from xentropy.dialects import _steps as steps
+from xentropy.dialects._speech import warn
 from xentropy.formulas import row_divergence
 from xentropy.formulas.formula import Formula
 
@@ -26,6 +26,11 @@ def kl_divergence(log_predictions: Any, targets: Any, axis: Any = -1, where: Any
 
     A target of 0 has the term 0 and gradient 0, also where the log-prediction is -inf; the original
     gives NaN there.
+
+    * ``log_predictions``: log-probabilities.
+    * ``targets``: probabilities, broadcast with ``log_predictions``.
+    * ``axis``: that to sum along, a tuple of several, or None for all.
+    * ``where``: True keeps.
     """
     given = Given(
         "kl_divergence", "targets", log_predictions=log_predictions, targets=targets, where=where
@@ -40,6 +45,11 @@ def kl_divergence_with_log_targets(
     """``optax.losses.kl_divergence_with_log_targets`` of 0.2.8.
 
     A log-target of -inf has the term 0 and gradient 0, in the original NaN.
+
+    * ``log_predictions``: log-probabilities.
+    * ``log_targets``: log-probabilities, broadcast with ``log_predictions``.
+    * ``axis``: that to sum along, a tuple of several, or None for all.
+    * ``where``: True keeps.
     """
     given = Given(
         "kl_divergence_with_log_targets",
@@ -58,6 +68,11 @@ def generalized_kl_divergence(
     """``optax.losses.generalized_kl_divergence`` of 0.2.8.
 
     The notes of `kl_divergence` hold.
+
+    * ``log_predictions``: log-probabilities.
+    * ``targets``: not negative, broadcast with ``log_predictions``.
+    * ``axis``: that to sum along, a tuple of several, or None for all.
+    * ``where``: True keeps.
     """
     return _generalized("generalized_kl_divergence", log_predictions, targets, axis, where)
 
@@ -66,9 +81,15 @@ def generalized_kl_divergence(
 def convex_kl_divergence(
     log_predictions: Any, targets: Any, axis: Any = -1, where: Any = None
 ) -> Any:
-    """``optax.losses.convex_kl_divergence`` of 0.2.8: a name that is deprecated there too."""
+    """``optax.losses.convex_kl_divergence`` of 0.2.8: a name that is deprecated there too.
+
+    * ``log_predictions``: log-probabilities.
+    * ``targets``: not negative, broadcast with ``log_predictions``.
+    * ``axis``: that to sum along, a tuple of several, or None for all.
+    * ``where``: True keeps.
+    """
     text = "convex_kl_divergence is deprecated: use generalized_kl_divergence."
-    warnings.warn(text, DeprecationWarning, stacklevel=3)
+    warn(log_predictions, text, DeprecationWarning, stacklevel=3)
     return _generalized("convex_kl_divergence", log_predictions, targets, axis, where)
 
 

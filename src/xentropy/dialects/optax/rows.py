@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 from xentropy.dialects import _steps as steps
@@ -121,7 +120,7 @@ def _check_classes(given: Given, axis: Any, axes: tuple[int, ...], x: Any, full:
     if any(x.shape[a] != full.shape[a] for a in axes if isinstance(full.shape[a], int)):
         rule = "`logits` must have the classes of `labels` and `where`."
         given.call.fail(ShapeError, rule, "logits", "labels")
-    if math.prod(x.shape[a] for a in axes if isinstance(x.shape[a], int)) == 0:
+    if 0 in [x.shape[a] for a in axes]:
         given.call.fail(ShapeError, "`logits` must have at least one class.", "logits")
 
 

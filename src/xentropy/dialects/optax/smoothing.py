@@ -21,6 +21,11 @@ def smooth_labels(labels: Any, alpha: Any, *, axis: Any = -1, where: Any = None)
 
     ``where`` counts the classes; one that it leaves out gets its share nonetheless. A mask that is
     broadcast along the classes counts each of them, in the original one.
+
+    * ``labels``: probabilities.
+    * ``alpha``: the share that goes to all classes alike.
+    * ``axis``: that of the classes, a tuple of several, or None for all.
+    * ``where``: True keeps.
     """
     given = Given("smooth_labels", labels=labels, alpha=alpha, where=where)
     t, mask = given["labels"], given["where"]
@@ -37,7 +42,7 @@ def _count(given: Given, full: Any, axes: tuple[int, ...]) -> Any:
     xp, mask = given.xp, given["where"]
     compute = getattr(xp, given.name_of(given.dtype("labels", "alpha")))
     if mask is None:
-        n = math.prod(full.shape[a] for a in axes)
+        n = math.prod([full.shape[a] for a in axes])
         return xp.astype(given.call.adopt(np.asarray(n, np.float32)), compute)
     kept = xp.astype(spread(mask, full), compute)
     return xp.sum(kept, axis=axes, keepdims=True) if axes else kept

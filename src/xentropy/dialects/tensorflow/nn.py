@@ -35,6 +35,10 @@ def sigmoid_cross_entropy_with_logits(
     """``tf.nn.sigmoid_cross_entropy_with_logits`` of 2.21.
 
     Infinite logits give 0 or +inf, never NaN.
+
+    * ``labels``: probabilities, in the shape and dtype of ``logits``.
+    * ``logits``: real numbers.
+    * ``name``: no effect.
     """
     call = Call("sigmoid_cross_entropy", logits=logits, labels=labels)
     same_shape(call, "labels")
@@ -69,6 +73,11 @@ def weighted_cross_entropy_with_logits(
 
     ``pos_weight`` broadcasts, and may enlarge the result. The gradient at logits of 0 is the true
     one.
+
+    * ``labels``: probabilities, in the shape and dtype of ``logits``.
+    * ``logits``: real numbers.
+    * ``pos_weight``: a factor for the positive class.
+    * ``name``: no effect.
     """
     call = Call("sigmoid_cross_entropy", logits=logits, labels=labels, pos_weight=pos_weight)
     same_shape(call, "labels")
@@ -118,6 +127,11 @@ def softmax_cross_entropy_with_logits(
 
     As documented there, the gradient is ``softmax(logits) - labels`` also where labels do not sum
     to 1. Unlike there a logit of -inf whose label is 0 counts nothing.
+
+    * ``labels``: probabilities, one row for each of ``logits`` or one for all.
+    * ``logits``: real numbers.
+    * ``axis``: that of the classes: -1 or not negative.
+    * ``name``: no effect.
     """
     call = Call("softmax_cross_entropy", logits=logits, labels=labels)
     shape, full = shape_of(call, "labels"), shape_of(call, "logits")
@@ -145,7 +159,12 @@ def _add_axes(call: Call, n: int) -> None:
 
 @spoken_here()
 def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: Any = None) -> Any:
-    """``tf.nn.sparse_softmax_cross_entropy_with_logits`` of 2.21."""
+    """``tf.nn.sparse_softmax_cross_entropy_with_logits`` of 2.21.
+
+    * ``labels``: int32 or int64 indices, in the shape of ``logits`` without its last axis.
+    * ``logits``: real numbers, classes along the last axis.
+    * ``name``: no effect.
+    """
     call = Call("sparse_softmax_cross_entropy", logits=logits, labels=labels)
     index_dtype(call, "labels")
     return in_dtype(xentropy.sparse_softmax_cross_entropy(logits, labels), call)
@@ -153,7 +172,11 @@ def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: Any
 
 @spoken_here(predictions="t")
 def l2_loss(t: Any, name: Any = None) -> Any:
-    """``tf.nn.l2_loss`` of 2.21: half the sum of the squares."""
+    """``tf.nn.l2_loss`` of 2.21: half the sum of the squares.
+
+    * ``t``: the numbers.
+    * ``name``: no effect.
+    """
     call = Call("squared_error", predictions=t)
     return in_dtype(xentropy.squared_error(t, 0.0, sample_weight=0.5, reduction="sum"), call)
 
@@ -165,6 +188,11 @@ def log_poisson_loss(
     """``tf.nn.log_poisson_loss`` of 2.21.
 
     The gradient by targets of 0 is finite in full too.
+
+    * ``targets``: counts, in the shape and dtype of ``log_input``.
+    * ``log_input``: the logarithms of rates.
+    * ``compute_full_loss``: whether to add Stirling's term.
+    * ``name``: no effect.
     """
     call = Call("log_poisson_loss", log_input=log_input, targets=targets)
     same_shape(call, "targets")

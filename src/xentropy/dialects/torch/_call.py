@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from xentropy.dialects import _steps as steps
 from xentropy.dialects._speech import spoken
+from xentropy.dialects._speech import warn as speak
 from xentropy.dispatch import is_weak
 from xentropy.errors import DTypeError, InputError, OptionError, ShapeError
 from xentropy.validation import Call
@@ -44,19 +44,20 @@ _KINDS: dict[Any, type[Exception]] = {
 }
 
 
+_OPTIONAL = ("weight", "pos_weight", "linear_bias")
+
+
 def of_torch(**names: str) -> Callable[[F], F]:
     """A function of the dialect: ``names`` says what it calls the arguments of the core."""
-
-    def decorate(function: F) -> F:
-        function.__module__ = __package__ or function.__module__
-        return spoken(_KINDS, **names)(function)
-
-    return decorate
+    return spoken(_KINDS, **names)
 
 
 def arguments(name: str, /, **given: Any) -> tuple[Any, ...]:
     """The call, and its arguments as arrays of one family; the predictions come first."""
     call = Call(name, **given)
+    for key, x in given.items():
+        if x is None and key not in _OPTIONAL:
+            call.fail(DTypeError, f"`{key}` must be given.", key)
     first = next(iter(given))
     call.x = call.given[first]
     if not hasattr(call.x, "shape"):
@@ -123,7 +124,7 @@ def broadcast(call: Call, x: Any, t: Any, *, warn: bool = False) -> tuple[Any, A
         return x, t
     if warn:
         text = f"the target size {shapes[1]} is not the input size {shapes[0]}: both are broadcast."
-        warnings.warn(text, stacklevel=5)
+        speak(x, text, stacklevel=5)
     rank = len(common(call, "input", "target"))
     xp = call.backend.xp
     x, t = ranked(x, rank), ranked(t, rank)
@@ -134,7 +135,7 @@ def broadcast(call: Call, x: Any, t: Any, *, warn: bool = False) -> tuple[Any, A
 def common(call: Call, *names: str) -> tuple[Any, ...]:
     """The shape to which arrays broadcast."""
     try:
-        return np.broadcast_shapes(*(_shape(call, name) for name in names))
+        return steps.common_shape([_shape(call, name) for name in names])
     except ValueError:
         rule = f"{' and '.join(f'`{name}`' for name in names)} must broadcast."
         call.fail(ShapeError, rule, *names)
@@ -152,26 +153,31 @@ def values(call: Call, array: Any) -> np.ndarray[Any, Any] | None:
     return call.backend.concrete(call.cast(xp.stop_gradient(array)))
 
 
-def legacy(size_average: Any, reduce: Any) -> str | None:
-    """What the deprecated arguments mean, which come first."""
+def legacy(size_average: Any, reduce: Any, of: Any = None, *, stacklevel: int = 4) -> str | None:
+    """What the deprecated arguments mean, which come first; ``of`` is the input of a call."""
     if size_average is None and reduce is None:
         return None
     text = "size_average and reduce are deprecated: use reduction."
-    warnings.warn(text, stacklevel=5)
+    speak(of, text, stacklevel=stacklevel)
     if reduce is not None and not reduce:
         return "none"
     return "sum" if size_average is not None and not size_average else "mean"
 
 
 def reduction_of(
-    reduction: Any, size_average: Any = None, reduce: Any = None, *more: str, old_name: bool = True
+    of: Any,
+    reduction: Any,
+    size_average: Any = None,
+    reduce: Any = None,
+    *more: str,
+    old_name: bool = True,
 ) -> str:
     """One of none, mean, sum and ``more``; ``old_name``: elementwise_mean is taken too."""
-    found = legacy(size_average, reduce)
+    found = legacy(size_average, reduce, of, stacklevel=5)
     if found is not None:
         return found
     if reduction == "elementwise_mean" and old_name:
-        warnings.warn("reduction='elementwise_mean' is deprecated: use 'mean'.", stacklevel=4)
+        speak(of, "reduction='elementwise_mean' is deprecated: use 'mean'.", stacklevel=4)
         return "mean"
     known = ("none", "mean", "sum", *more)
     if reduction not in known:

@@ -52,8 +52,15 @@ def binary_cross_entropy(
 
     Logarithms are at least -100, the gradient divides by ``max(p (1 - p), 1e-12)``. Probabilities
     and targets outside [0, 1] raise where they can be read, and give NaN elsewhere.
+
+    * ``input``: probabilities.
+    * ``target``: probabilities, in the shape and dtype of ``input``.
+    * ``weight``: a factor for each element, broadcast to ``input``.
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean" or "sum".
     """
-    how = reduction_of(reduction, size_average, reduce)
+    how = reduction_of(input, reduction, size_average, reduce)
     call, x, t, w = arguments("binary_cross_entropy", input=input, target=target, weight=weight)
     same_size(call, "input", "target")
     floating(call, x, "input")
@@ -84,8 +91,16 @@ def binary_cross_entropy_with_logits(
 
     The mean divides by the number of elements also with ``weight``. An infinite input on the side
     of a hard target has loss 0.
+
+    * ``input``: logits.
+    * ``target``: probabilities, in the shape of ``input``.
+    * ``weight``: a factor for each element, broadcast to ``input``.
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean" or "sum".
+    * ``pos_weight``: a factor for the positive class, broadcast to ``input``.
     """
-    how = reduction_of(reduction, size_average, reduce)
+    how = reduction_of(input, reduction, size_average, reduce)
     call, x, t, w, pos = arguments(
         "binary_cross_entropy_with_logits",
         input=input,
@@ -115,8 +130,15 @@ def soft_margin_loss(
     reduce: Any = None,
     reduction: str = "mean",
 ) -> Any:
-    """``torch.nn.functional.soft_margin_loss`` of 2.13; it does not overflow."""
-    how = reduction_of(reduction, size_average, reduce)
+    """``torch.nn.functional.soft_margin_loss`` of 2.13; it does not overflow.
+
+    * ``input``: logits.
+    * ``target``: -1 or 1.
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean" or "sum".
+    """
+    how = reduction_of(input, reduction, size_average, reduce)
     call, x, t = arguments("soft_margin_loss", input=input, target=target)
     floating(call, x, "input")
     _fits(call, "target")
@@ -132,8 +154,14 @@ def sigmoid_focal_loss(
     """``torchvision.ops.sigmoid_focal_loss`` of 0.28.
 
     ``alpha=-1`` weighs both classes alike. Confident elements keep their digits.
+
+    * ``inputs``: logits.
+    * ``targets``: probabilities, in the shape of ``inputs``.
+    * ``alpha``: the weight of the positive class; the other has ``1 - alpha``.
+    * ``gamma``: the power of ``1 - p``.
+    * ``reduction``: "none", "mean" or "sum".
     """
-    how = reduction_of(reduction, old_name=False)
+    how = reduction_of(inputs, reduction, old_name=False)
     if not 0 <= alpha <= 1 and alpha != -1:
         msg = f"`alpha` must lie in [0, 1], or be -1 for none, not {alpha!r}."
         raise OptionError(msg)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from xentropy.dialects import _steps as steps
+from xentropy.dialects._speech import warn
 from xentropy.errors import DTypeError, OptionError, ShapeError
 from xentropy.formulas.gaussian import gaussian
 from xentropy.formulas.poisson import poisson
@@ -40,11 +40,18 @@ def kl_div(
 
     The mean divides by the number of elements, of which torch warns; ``"batchmean"`` by the length
     of the first axis. A target of 0 has loss 0 whatever the input.
+
+    * ``input``: log-probabilities.
+    * ``target``: probabilities, broadcast with ``input``.
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean", "sum" or "batchmean".
+    * ``log_target``: whether ``target`` holds logarithms.
     """
     if reduction == "mean" and size_average is None and reduce is None:
         text = "reduction='mean' divides by all elements: 'batchmean' is the divergence."
-        warnings.warn(text, stacklevel=3)
-    how = reduction_of(reduction, size_average, reduce, "batchmean")
+        warn(input, text, stacklevel=3)
+    how = reduction_of(input, reduction, size_average, reduce, "batchmean")
     call, x, t = arguments("kl_div", input=input, target=target)
     for name, array in (("input", x), ("target", t)):
         if call.kind(array) != "float":
@@ -78,8 +85,17 @@ def poisson_nll_loss(
     """``torch.nn.functional.poisson_nll_loss`` of 2.13.
 
     A target of 0 drops an infinite logarithm.
+
+    * ``input``: rates, or their logarithms.
+    * ``target``: counts, broadcast with ``input``.
+    * ``log_input``: whether ``input`` holds logarithms.
+    * ``full``: whether to add Stirling's term.
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``eps``: added to rates inside the logarithm.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean" or "sum".
     """
-    how = reduction_of(reduction, size_average, reduce, old_name=False)
+    how = reduction_of(input, reduction, size_average, reduce, old_name=False)
     call, x, t = arguments("poisson_nll_loss", input=input, target=target)
     dtype = promoted(call, "input", "target", by_rank=True)
     x, t = broadcast(call, widened(call, x, dtype), t)
@@ -106,8 +122,16 @@ def gaussian_nll_loss(
 
     The gradient by ``var`` is that at ``max(var, eps)``, not 0 below ``eps``. A negative variance
     that cannot be read gives NaN.
+
+    * ``input``: means.
+    * ``target``: what was observed, broadcast with ``input``.
+    * ``var``: variances: a number, or an array like ``input``, without its last axis or with
+      one of 1.
+    * ``full``: whether to add the constant.
+    * ``eps``: the least variance.
+    * ``reduction``: "none", "mean" or "sum".
     """
-    how = reduction_of(reduction, old_name=False)
+    how = reduction_of(input, reduction, old_name=False)
     call, x, t, v = arguments("gaussian_nll_loss", input=input, target=target, var=var)
     dtype = promoted(call, "input", "target", "var", by_rank=True)
     host = values(call, v)

@@ -37,8 +37,15 @@ def mse_loss(
     """``torch.nn.functional.mse_loss`` of 2.13.
 
     With ``weight`` the mean divides by its sum.
+
+    * ``input``: the predictions.
+    * ``target``: what was observed, broadcast with ``input``.
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean" or "sum".
+    * ``weight``: a factor for each element, in the shape of ``input``.
     """
-    how = reduction_of(reduction, size_average, reduce, old_name=weight is None)
+    how = reduction_of(input, reduction, size_average, reduce, old_name=weight is None)
     return _loss("mse_loss", xentropy.squared_error, input, target, weight, how)
 
 
@@ -54,8 +61,15 @@ def l1_loss(
     """``torch.nn.functional.l1_loss`` of 2.13.
 
     With ``weight`` the mean divides by its sum. Complex arrays are refused.
+
+    * ``input``: the predictions.
+    * ``target``: what was observed, broadcast with ``input``.
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean" or "sum".
+    * ``weight``: a factor for each element, in the shape of ``input``.
     """
-    how = reduction_of(reduction, size_average, reduce, old_name=weight is None)
+    how = reduction_of(input, reduction, size_average, reduce, old_name=weight is None)
     return _loss("l1_loss", xentropy.absolute_error, input, target, weight, how)
 
 
@@ -68,8 +82,16 @@ def smooth_l1_loss(
     reduction: str = "mean",
     beta: float = 1.0,
 ) -> Any:
-    """``torch.nn.functional.smooth_l1_loss`` of 2.13."""
-    how = reduction_of(reduction, size_average, reduce)
+    """``torch.nn.functional.smooth_l1_loss`` of 2.13.
+
+    * ``input``: the predictions.
+    * ``target``: what was observed, broadcast with ``input``.
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean" or "sum".
+    * ``beta``: where squares turn into absolute errors; 0 has none.
+    """
+    how = reduction_of(input, reduction, size_average, reduce)
     return _loss("smooth_l1_loss", xentropy.smooth_l1, input, target, None, how, beta=beta)
 
 
@@ -80,8 +102,14 @@ def huber_loss(
     """``torch.nn.functional.huber_loss`` of 2.13.
 
     With ``weight`` the mean still divides by the number of elements.
+
+    * ``input``: the predictions.
+    * ``target``: what was observed, broadcast with ``input``.
+    * ``reduction``: "none", "mean" or "sum".
+    * ``delta``: where squares turn into absolute errors, above 0.
+    * ``weight``: a factor for each element, in the shape of ``input``.
     """
-    how = reduction_of(reduction, old_name=weight is None)
+    how = reduction_of(input, reduction, old_name=weight is None)
     return _loss("huber_loss", xentropy.huber, input, target, weight, how, delta=delta)
 
 

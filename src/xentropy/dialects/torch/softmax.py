@@ -47,8 +47,18 @@ def cross_entropy(
     A target of the shape of ``input`` holds probabilities, whose mean divides by the number of
     rows also with ``weight``. Ignored rows have gradient 0 whatever they hold, and a probability
     of 0 drops a logit of -inf.
+
+    * ``input``: logits, classes along axis 1, or 0 of one row.
+    * ``target``: int64 or uint8 indices, or probabilities in the shape of ``input``.
+    * ``weight``: a factor for each class; with indices it also divides the mean.
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``ignore_index``: the index of rows to leave out.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean" or "sum".
+    * ``label_smoothing``: the share that goes to all classes alike, at most 1; below 0 it is
+      0.
     """
-    how = reduction_of(reduction, size_average, reduce)
+    how = reduction_of(input, reduction, size_average, reduce)
     call, x, t, w = arguments("cross_entropy", input=input, target=target, weight=weight)
     floating(call, x, "input")
     return _cross_entropy(call, x, t, w, ignore_index, how, label_smoothing)
@@ -91,8 +101,17 @@ def nll_loss(
     reduce: Any = None,
     reduction: str = "mean",
 ) -> Any:
-    """``torch.nn.functional.nll_loss`` of 2.13, from log-probabilities along axis 1."""
-    how = reduction_of(reduction, size_average, reduce)
+    """``torch.nn.functional.nll_loss`` of 2.13, from log-probabilities along axis 1.
+
+    * ``input``: log-probabilities, classes along axis 1, or 0 of one row.
+    * ``target``: int64 or uint8 indices.
+    * ``weight``: a factor for each class, which also divides the mean.
+    * ``size_average``: deprecated there: False is ``reduction="sum"``.
+    * ``ignore_index``: the index of rows to leave out.
+    * ``reduce``: deprecated there: False is ``reduction="none"``.
+    * ``reduction``: "none", "mean" or "sum".
+    """
+    how = reduction_of(input, reduction, size_average, reduce)
     call, x, t, w = arguments("nll_loss", input=input, target=target, weight=weight)
     floating(call, x, "input")
     if not x.ndim:
@@ -127,8 +146,18 @@ def linear_cross_entropy(
     """``torch.nn.functional.linear_cross_entropy`` of 2.13: the loss of ``input @ weight.T``.
 
     ``options``, which say how much memory it takes there, change nothing.
+
+    * ``input``: features, of shape (N, D) or (D,).
+    * ``linear_weight``: the layer, of shape (C, ..., D).
+    * ``target``: indices, or probabilities in the shape of the logits.
+    * ``linear_bias``: added to the logits, of shape (C, ...).
+    * ``weight``: a factor for each class.
+    * ``reduction``: "none", "mean" or "sum".
+    * ``ignore_index``: the index of rows to leave out; None is -100.
+    * ``label_smoothing``: the share that goes to all classes alike.
+    * ``options``: no effect: how much memory it takes there.
     """
-    how = reduction_of(reduction)
+    how = reduction_of(input, reduction)
     call, x, head, t, bias, w = arguments(
         "linear_cross_entropy",
         input=input,
@@ -148,7 +177,8 @@ def linear_cross_entropy(
         None if bias is None else steps.reshape(_wide(call, bias), (-1,)),
     )
     ignored = -100 if ignore_index is None else ignore_index
-    return _cross_entropy(call, steps.reshape(logits, shape), t, w, ignored, how, label_smoothing)
+    logits = steps.reshape(logits, tuple(-1 if n is None else n for n in shape))
+    return _cross_entropy(call, logits, t, w, ignored, how, label_smoothing)
 
 
 def _wide(call: Call, x: Any) -> Any:

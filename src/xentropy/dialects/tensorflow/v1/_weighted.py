@@ -94,7 +94,8 @@ def reduce(losses: Any, weights: Any, reduction: str) -> Any:
     if weights is None or reduction == Reduction.SUM_OVER_BATCH_SIZE:
         return steps.mean(losses)
     if reduction == Reduction.MEAN:
-        return _mean(losses, weights)
+        weights = steps.broadcast(steps.cast(weights, losses.dtype), losses)
+        return steps.mean_or_zero(losses, weights)
     # A single weight of 0 makes the sum 0 too.
     return steps.mean(losses, None, _nonzero(losses, weights) if weights.ndim else None)
 
@@ -105,12 +106,3 @@ def _nonzero(losses: Any, weights: Any) -> Any:
     xp, wide = backend.xp, backend.accumulator(losses)
     present = xp.broadcast_like(xp.astype(weights != 0, losses.dtype), losses)
     return backend.apply(formulas.total, (present,), {"dtype": wide, "result": wide})
-
-
-def _mean(losses: Any, weights: Any) -> Any:
-    """The mean by weights; 0 where they sum to 0, also where the losses do not."""
-    xp = backend_of(losses).xp
-    weights = steps.broadcast(steps.cast(weights, losses.dtype), losses)
-    below = xp.stop_gradient(steps.total(weights))
-    some = xp.astype(below != 0, losses.dtype)
-    return steps.mean(steps.multiply(losses, some), weights)

@@ -45,6 +45,14 @@ def softmax_cross_entropy(
 
     The gradient by the labels is 0, and by the logits ``softmax(logits) - labels`` also where
     labels do not sum to 1.
+
+    * ``onehot_labels``: probabilities, in the shape of ``logits``.
+    * ``logits``: real numbers, classes along the last axis.
+    * ``weights``: a factor for each loss: a number, or of their rank with lengths equal or 1.
+    * ``label_smoothing``: the share that goes to all classes alike; below 0 it is 0.
+    * ``scope``: no effect.
+    * ``loss_collection``: no effect: nothing is collected.
+    * ``reduction``: one of `Reduction`.
     """
     given = {"logits": logits, "labels": onehot_labels, "sample_weight": weights}
     call = begin("softmax_cross_entropy", reduction, **given)
@@ -67,6 +75,13 @@ def sparse_softmax_cross_entropy(
     """``tf.compat.v1.losses.sparse_softmax_cross_entropy`` of 2.21.
 
     A last axis of length 1 too many is dropped. Labels of weight 0 are not checked.
+
+    * ``labels``: int32 or int64 indices.
+    * ``logits``: real numbers, classes along the last axis.
+    * ``weights``: a factor for each loss: a number, or of their rank with lengths equal or 1.
+    * ``scope``: no effect.
+    * ``loss_collection``: no effect: nothing is collected.
+    * ``reduction``: one of `Reduction`.
     """
     given = {"logits": logits, "labels": labels, "sample_weight": weights}
     call = begin("sparse_softmax_cross_entropy", reduction, equal=False, **given)
@@ -94,7 +109,16 @@ def sigmoid_cross_entropy(
     loss_collection: Any = _LOSSES,
     reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
 ) -> Any:
-    """``tf.compat.v1.losses.sigmoid_cross_entropy`` of 2.21."""
+    """``tf.compat.v1.losses.sigmoid_cross_entropy`` of 2.21.
+
+    * ``multi_class_labels``: probabilities, in the shape of ``logits``.
+    * ``logits``: real numbers.
+    * ``weights``: a factor for each loss: a number, or of their rank with lengths equal or 1.
+    * ``label_smoothing``: the share that goes to all classes alike; below 0 it is 0.
+    * ``scope``: no effect.
+    * ``loss_collection``: no effect: nothing is collected.
+    * ``reduction``: one of `Reduction`.
+    """
     given = {"logits": logits, "labels": multi_class_labels, "sample_weight": weights}
     call = begin("sigmoid_cross_entropy", reduction, **given)
     x, t, w = (call.given[name] for name in given)
@@ -122,7 +146,15 @@ def mean_squared_error(
     loss_collection: Any = _LOSSES,
     reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
 ) -> Any:
-    """``tf.compat.v1.losses.mean_squared_error`` of 2.21, float32 whatever comes."""
+    """``tf.compat.v1.losses.mean_squared_error`` of 2.21, float32 whatever comes.
+
+    * ``labels``: what was observed, in the shape of ``predictions``.
+    * ``predictions``: the predictions.
+    * ``weights``: a factor for each loss: a number, or of their rank with lengths equal or 1.
+    * ``scope``: no effect.
+    * ``loss_collection``: no effect: nothing is collected.
+    * ``reduction``: one of `Reduction`.
+    """
     return _of_errors(xentropy.squared_error, labels, predictions, weights, reduction)
 
 
@@ -135,7 +167,15 @@ def absolute_difference(
     loss_collection: Any = _LOSSES,
     reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
 ) -> Any:
-    """``tf.compat.v1.losses.absolute_difference`` of 2.21, float32 whatever comes."""
+    """``tf.compat.v1.losses.absolute_difference`` of 2.21, float32 whatever comes.
+
+    * ``labels``: what was observed, in the shape of ``predictions``.
+    * ``predictions``: the predictions.
+    * ``weights``: a factor for each loss: a number, or of their rank with lengths equal or 1.
+    * ``scope``: no effect.
+    * ``loss_collection``: no effect: nothing is collected.
+    * ``reduction``: one of `Reduction`.
+    """
     return _of_errors(xentropy.absolute_error, labels, predictions, weights, reduction)
 
 
@@ -152,6 +192,14 @@ def huber_loss(
     """``tf.compat.v1.losses.huber_loss`` of 2.21, float32 whatever comes.
 
     ``delta`` must be above 0.
+
+    * ``labels``: what was observed, in the shape of ``predictions``.
+    * ``predictions``: the predictions.
+    * ``weights``: a factor for each loss: a number, or of their rank with lengths equal or 1.
+    * ``delta``: where squares turn into absolute errors.
+    * ``scope``: no effect.
+    * ``loss_collection``: no effect: nothing is collected.
+    * ``reduction``: one of `Reduction`.
     """
     return _of_errors(xentropy.huber, labels, predictions, weights, reduction, delta=delta)
 
@@ -170,6 +218,14 @@ def log_loss(
 
     ``epsilon`` is added inside both logarithms, which makes the loss of a perfect prediction
     negative. A label of 0 drops an infinite logarithm.
+
+    * ``labels``: what was observed, in the shape of ``predictions``.
+    * ``predictions``: probabilities.
+    * ``weights``: a factor for each loss: a number, or of their rank with lengths equal or 1.
+    * ``epsilon``: added inside the logarithms.
+    * ``scope``: no effect.
+    * ``loss_collection``: no effect: nothing is collected.
+    * ``reduction``: one of `Reduction`.
     """
 
     def loss(predictions: Any, labels: Any, *, sample_weight: Any) -> Any:
