@@ -276,37 +276,85 @@ def test_cotangents_of_log_probabilities(n: int, masked: bool) -> None:
     assert not np.delete(got, kept, axis=1).any()
 
 
+OPTIONS: dict[Formula, list[dict[str, Any]]] = {
+    softmax.log_softmax: [{}, {"class_mask": True}],
+    softmax.logsumexp: [{"keepdims": False}, {"keepdims": True, "class_mask": True}],
+    softmax.kl_divergence: [{"temperature": None}, {"temperature": 0.7, "sample_weight": True}],
+    softmax.focal_dense: [
+        {"smoothing": None, "z_loss": None},
+        {"smoothing": 0.2, "z_loss": None, "class_weight": True},
+        {"smoothing": 0.2, "z_loss": 0.1, "class_mask": True, "sample_weight": True},
+        {"smoothing": None, "z_loss": 0.1, "class_weight": True, "class_mask": True, "keep": True},
+    ],
+    sigmoid.focal: [
+        {"smoothing": None},
+        {"smoothing": 0.2, "alpha": True, "sample_weight": True, "keep": True},
+    ],
+}
+
+
+Formulated = tuple[Formula, tuple[Any, ...], dict[str, Any]]
+
+
+def formulated(
+    formula: Formula, options: dict[str, Any], shape: tuple[int, int], dtype: str
+) -> Formulated:
+    """Arrays for a formula: those that are named in the options, and what else it needs."""
+    r, n = rng("formulas"), shape[1]
+    mask = np.arange(n) % 4 != 0
+    examples = (shape[0],) if formula.reduces == "axis" else shape
+    given: dict[str, Any] = {
+        "x": r.normal(size=shape),
+        "logits": r.normal(size=shape),
+        "labels": r.random(shape) * (mask if "class_mask" in options else 1),
+        "class_weight": r.random(n),
+        "alpha": r.random(n),
+        "sample_weight": r.random(examples),
+    }
+    arrays: dict[str, Any] = {k: x.astype(dtype) for k, x in given.items()}
+    arrays["class_mask"] = mask
+    arrays["keep"] = r.random((shape[0], 1) if formula.reduces == "axis" else shape) < 0.7
+    wanted = {"x", "logits", "labels", *options}
+    numbers = {k: v for k, v in options.items() if k not in arrays}
+    if formula is not sigmoid.focal:
+        numbers["axis"] = -1
+    if formula in (softmax.focal_dense, sigmoid.focal):
+        numbers["gamma"] = 1.5
+    given_ones = tuple(arrays[k] if k in wanted else None for k in formula.roles)
+    return formula, given_ones, {"dtype": dtype, **numbers}
+
+
+@pytest.mark.parametrize("shape", [(5, 9), (9, 5), (2, 3000)])
+@pytest.mark.parametrize(
+    ("formula", "options"), [(f, options) for f, each in OPTIONS.items() for options in each]
+)
+def test_the_formulas_say_the_same(
+    formula: Formula, options: dict[str, Any], shape: tuple[int, int]
+) -> None:
+    """With all their options, also those that no public loss has."""
+    xp, r = xentropy.backend_of(np.empty(0)).xp, rng("cotangents")
+    call = formulated(formula, options, shape, "float64")
+    arrays = call[1]
+    found, state = calls.losses(*call, saving=True, upstream=None)
+    assert state is not None
+    cotangent, wrt = r.normal(size=found.shape), (True, *(False for _ in arrays[1:]))
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(found, value(xp, *call), rtol=2e-14)
+        want = vjp(xp, *call, wrt, cotangent)[0]
+    np.testing.assert_allclose(calls.gradient(state, cotangent), want, rtol=1e-12, atol=1e-15)
+
+
 @pytest.mark.parametrize("factor", [1.0, 0.25, 3.0])
 @pytest.mark.parametrize("formula", [softmax.kl_divergence, softmax.logsumexp, sigmoid.focal])
 def test_a_cotangent_that_was_not_expected(formula: Formula, factor: float) -> None:
     """The gradient comes with the value, for 1; it serves where it has all digits."""
-    r = rng("unexpected")
-    x, t, weight = r.normal(size=(3, 6, 1025)).astype(np.float32)
-    given = {"logits": x, "x": x, "labels": np.abs(t), "sample_weight": weight}
-    if formula.reduces == "axis":
-        given["sample_weight"] = weight[:, 0]
-    arrays = tuple(given.get(name) for name in formula.roles)
-    options = {"axis": -1, "dtype": "float32", "gamma": 2.0, "smoothing": None, "keepdims": False}
-    options = {**options, "temperature": None}
-    found, state = calls.losses(formula, arrays, options, saving=True, upstream=1.0)
+    call = formulated(formula, OPTIONS[formula][-1], (6, 1025), "float32")
+    found, state = calls.losses(*call, saving=True, upstream=1.0)
+    _, other = calls.losses(*call, saving=True, upstream=None)
     assert state is not None
-    cotangent = np.full(found.shape, factor, np.float32)
-    _, other = calls.losses(formula, arrays, options, saving=True, upstream=None)
     assert other is not None
+    cotangent = np.full(found.shape, factor, np.float32)
     want = calls.gradient(other, cotangent)
     np.testing.assert_allclose(calls.gradient(state, cotangent), want, rtol=3e-7)
     again = calls.gradient(state, cotangent)  # it is taken once
     np.testing.assert_array_equal(again, want)
-
-
-def test_the_formulas_say_the_same() -> None:
-    """The cotangents of log-probabilities, where nothing cancels."""
-    xp = xentropy.backend_of(np.empty(0)).xp
-    r = rng("formulas")
-    x, cotangent = r.normal(size=(2, 4, 9))
-    call = softmax.log_softmax, (x, None), {"axis": -1, "dtype": "float64"}
-    found, state = calls.losses(*call, saving=True, upstream=None)
-    assert state is not None
-    np.testing.assert_allclose(found, value(xp, *call), rtol=1e-15)
-    want = vjp(xp, *call, (True, False), cotangent)[0]
-    np.testing.assert_allclose(calls.gradient(state, cotangent), want, rtol=1e-13, atol=1e-15)

@@ -272,8 +272,8 @@ def reduced(case: Case, losses: Dual, t: Any) -> Dual:
     return total * (1 / divisor if divisor else 0)
 
 
-def truth(case: Case) -> tuple[Any, tuple[Any, ...]]:
-    """The value and the gradient by the predictions, of inputs as the loss casts them."""
+def truth(case: Case) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
+    """The value, the gradient by the predictions, of inputs as the loss casts them, and scales."""
     t, y_pred = case.args
     x, name = y_pred, case.function
     if case.call is not None:
@@ -298,4 +298,8 @@ def truth(case: Case) -> tuple[Any, tuple[Any, ...]]:
         slopes = np.where(np.isnan(found.d) & ~bad.reshape(-1), 0, found.d) if x.size else found.d
         gradient = slopes.sum(tuple(range(found.v.ndim)))
     gradient = np.broadcast_to(gradient, (x.size,)) if x.size else np.zeros(0, Wide)
-    return found.v, (gradient.reshape(y_pred.shape),) if case.wrt else ()
+    gradient = gradient.reshape(y_pred.shape)
+    cancels = name == "categorical_focal_crossentropy" and case.options.get("label_smoothing")
+    # No more than the terms, where each class has one.
+    scale = np.max(np.abs(gradient), initial=0) if cancels else 0
+    return found.v, (gradient,) if case.wrt else (), (0, scale) if case.wrt else (0,)

@@ -151,9 +151,8 @@ def _rule(
             for role, t in zip(formula.roles.values(), tangents[:count], strict=True)
         )
         # Half precision has no digits to spare for a cotangent that was not expected.
-        narrow = arrays[0].dtype == jnp.float16 or (
-            formula.coupled and arrays[0].dtype.itemsize < 4
-        )
+        narrow = arrays[0].dtype == jnp.float16
+        narrow |= formula.coupled and arrays[0].dtype == jnp.bfloat16
         if moving[0] is None or narrow or not kernels.serves(formula, arrays):
             output = evaluate(*primals)
             with _inside(formula):
@@ -161,8 +160,9 @@ def _rule(
             return output, jnp.zeros_like(output) if tangent is None else tangent
         if formula.coupled:
             output, p = kernel(primals, 1.0)
-            d, _ = rules.coupling(_namespace, formula, arrays, options)
-            return output, rules.push_coupled(_namespace, d, p, moving[0], options)
+            # What is not used of the others XLA does not compute.
+            d, *_ = rules.coupling(_namespace, formula, arrays, options)
+            return output, rules.push_coupled(_namespace, d, p, 1.0 - p, moving[0], options)
         expected = 1.0 if upstream is None else upstream
         output, slope = kernel(primals, expected)
         pieces = jnp.asarray(slope, output.dtype) * jnp.asarray(moving[0], output.dtype)

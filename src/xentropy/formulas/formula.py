@@ -54,7 +54,8 @@ class Formula:
         derivative of the output that the element belongs to, broadcastable to the elements.
     coupled : bool
         The outputs are elements of a row and each depends on the whole row. Then ``partials`` gives
-        ``(d, r)`` of the Jacobian ``diag(d) (I - outer(1, r))`` with respect to the first argument.
+        ``(d, r, 1 - r)`` of the Jacobian ``diag(d) (I - outer(1, r))`` with respect to the first
+        argument, the last with all its digits.
     """
 
     name: str
@@ -94,9 +95,10 @@ def vjp(
             gradients.append(None)
             continue
         if formula.coupled:
-            diagonal, row = partials[name]
+            diagonal, row, rest = partials[name]
             gradient = diagonal * cotangent
-            gradient = gradient - row * _sum(xp, gradient, options["axis"])
+            others = _sum(xp, gradient, options["axis"]) - gradient
+            gradient = gradient * rest - row * others
         else:
             gradient = partials[name] * cotangent
         gradients.append(_lower_gradient(xp, formula, gradient, name, array, options))
@@ -120,25 +122,30 @@ def jvp(xp: Namespace, formula: Formula, arrays: Arrays, options: Options, tange
     return xp.astype(total, getattr(xp, result))
 
 
-def coupling(xp: Namespace, formula: Formula, arrays: Arrays, options: Options) -> tuple[Any, Any]:
-    """The ``(d, r)`` of a formula whose outputs are coupled."""
+def coupling(
+    xp: Namespace, formula: Formula, arrays: Arrays, options: Options
+) -> tuple[Any, Any, Any]:
+    """The partials of a coupled formula."""
     (first, *_) = formula.roles
     lifted = _lift(xp, formula, arrays, options)
-    d, r = formula.partials(xp, (first,), **lifted, **options)[first]
-    return d, r
+    diagonal, row, rest = formula.partials(xp, (first,), **lifted, **options)[first]
+    return diagonal, row, rest
 
 
-def push_coupled(xp: Namespace, d: Any, r: Any, tangent: Any, options: Options) -> Any:
+def push_coupled(
+    xp: Namespace, diagonal: Any, row: Any, rest: Any, tangent: Any, options: Options
+) -> Any:
     """Push a tangent forward through a coupled formula."""
-    return d * (tangent - _sum(xp, r * tangent, options["axis"]))
+    each = row * tangent
+    return diagonal * (rest * tangent - (_sum(xp, each, options["axis"]) - each))
 
 
 def _push(
     xp: Namespace, formula: Formula, name: str, partial: Any, tangent: Any, options: Options
 ) -> Any:
     if formula.coupled:
-        diagonal, row = partial
-        return push_coupled(xp, diagonal, row, tangent, options)
+        diagonal, row, rest = partial
+        return push_coupled(xp, diagonal, row, rest, tangent, options)
     piece = partial * tangent
     if formula.reduces == "axis" and formula.roles[name] in ("elements", "classes"):
         return _sum(xp, piece, options["axis"])

@@ -244,10 +244,11 @@ def _log_softmax(xp: Namespace, *, x: Any, class_mask: Any, axis: int, dtype: st
 def _log_softmax_partials(
     xp: Namespace, wrt: tuple[str, ...], *, x: Any, class_mask: Any, axis: int, dtype: str
 ) -> dict[str, Any]:
-    p = _rows(xp, x, axis=axis, dtype=dtype, class_mask=class_mask).p
+    rows = _rows(xp, x, axis=axis, dtype=dtype, class_mask=class_mask)
+    one = xp.ones_like(rows.e)
     if class_mask is None:
-        return {"x": (xp.ones_like(p), p)}
-    return {"x": (xp.where(class_mask, xp.ones_like(p), 0.0), xp.where(class_mask, p, 0.0))}
+        return {"x": (one, rows.p, rows.q)}
+    return {"x": (xp.where(class_mask, one, 0.0), xp.where(class_mask, rows.p, 0.0), rows.q)}
 
 
 _cross_entropy = _Family(_surprise)

@@ -34,7 +34,7 @@ from .machine import (
     shifted,
     widen,
 )
-from .sums import exponentials, fill, row_sums, weights_of
+from .sums import exponentials, fill, row_sums, weights_of, z_loss
 from .writing import Slant, clear, copy, deliver, nothing, scatter, slant, target, write
 
 __all__ = ["rows"]
@@ -64,12 +64,6 @@ def _has_class(given: Any, r: Any, y: Any) -> Any:
 def _miss(gap: Any, rest: Any, mass: Any, total: Any) -> Any:
     """The sum of ``w (1 - p)``."""
     return (gap + rest * mass) / total
-
-
-@inlined
-def _z_loss(lse: Any, given: Any) -> Any:
-    # The square may overflow.
-    return given.z_loss * (lse * lse) if given.z_loss != 0 else 0.0
 
 
 # --- index labels -----------------------------------------------------------------------------
@@ -139,7 +133,7 @@ def _index_losses(given: Any, m: Any, scratch: Any) -> Any:
         else:
             cost, slope = surprise + given.epsilon * q, 1.0 + given.epsilon * p
         miss, keep = _miss(gap, rest, mass, total), (1.0 - given.smoothing) * scratch.weight[i]
-        loss = (keep * cost if keep != 0 else 0.0) + _z_loss(lse, given)
+        loss = (keep * cost if keep != 0 else 0.0) + z_loss(lse, given)
         if mass != 0:
             loss += mass * log_rest + spread + given.epsilon * miss
         others = 2.0 * given.z_loss * lse + (mass + given.epsilon * (mass - miss))
@@ -198,7 +192,7 @@ def _dense_losses(given: Any, m: Any, scratch: Any) -> Any:
         mass, gap = scratch.mass[i], scratch.gap[i]
         total, log_rest = 1.0 + rest, log1p_any(rest)
         lse, miss = top + log_rest, _miss(gap, rest, mass, total)
-        loss = _z_loss(lse, given)
+        loss = z_loss(lse, given)
         # A row without labels is not 0 * inf.
         if mass != 0 or spread != 0:
             loss += mass * log_rest + spread + given.epsilon * miss

@@ -25,12 +25,14 @@ __all__ = [
     "fetch",
     "fill",
     "gather",
+    "labelled",
     "labels_of",
     "maximum",
     "plus",
     "row_sums",
     "weights_of",
     "whole",
+    "z_loss",
 ]
 
 PART = 256
@@ -166,7 +168,7 @@ def labels_of(given: Any, r: Any, i: Any, a: Any, scratch: Any) -> Any:
 
 
 @helper
-def _labelled(given: Any, r: Any, a: Any, t: Any, count: Any, one: Any, out: Any) -> Any:
+def labelled(given: Any, r: Any, a: Any, t: Any, count: Any, one: Any, out: Any) -> Any:
     """Write distributions after smoothing, times the class weights."""
     keep, share = cast(1.0 - given.smoothing, one), shifted(given.shares, 0)
     if not given.even:
@@ -194,7 +196,7 @@ def weights_of(given: Any, r: Any, i: Any, a: Any, count: Any, scratch: Any) -> 
         found = labels_of(given, r, i, a, scratch)
     elif given.dense:
         t = labels_of(given, r, i, a, scratch)
-        _labelled(given, r, a, t, count, scratch.one, found)
+        labelled(given, r, a, t, count, scratch.one, found)
     return found
 
 
@@ -367,3 +369,10 @@ def row_sums(given: Any, first: Any, m: Any, keep: Any, scratch: Any) -> Any:
         _short_sums(given, first, m, keep, scratch)
     elif not given.scaled or given.scale[first] != 0:
         _long_sums(given, first, keep, scratch)
+
+
+@inlined
+def z_loss(lse: Any, given: Any) -> Any:
+    """``z_loss lse^2``."""
+    # The square may overflow.
+    return given.z_loss * (lse * lse) if given.z_loss != 0 else 0.0

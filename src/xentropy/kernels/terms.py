@@ -25,7 +25,7 @@ from .machine import (
     shifted,
     widen,
 )
-from .sums import PART, gather, labels_of, maximum, plus, whole
+from .sums import PART, gather, labelled, labels_of, maximum, plus, whole, z_loss
 from .writing import Slant, clear, deliver, nothing, scatter, slant, target, write
 
 __all__ = ["DIVERGENCE", "FOCAL", "LOGSUMEXP", "LOG_SOFTMAX", "terms"]
@@ -148,12 +148,6 @@ def _divergence(x: Any, t: Any, count: Any, row: Any) -> Any:
 
 
 @helper
-def _times(t: Any, class_weight: Any, count: Any, out: Any) -> Any:
-    for i in range(count):
-        out[i] = t[i] * class_weight[i]
-
-
-@helper
 def _fades(e: Any, count: Any, row: Any, out: Any) -> Any:
     """``(1 - p)^gamma``."""
     if row.gamma == 2.0:
@@ -216,8 +210,8 @@ def _terms_of(given: Any, kind: Any, r: Any, i: Any, stride: Any, row: Any, memo
         fades, spare = memory.page, shifted(memory.page, PART)
         for a in range(0, n, PART):
             count, w, e = min(PART, n - a), shifted(t, a), shifted(memory.e, a)
-            if given.weighted:
-                _times(w, shifted(given.class_weight, a), count, spare)
+            if given.weighted or given.sharing:
+                labelled(given, r, a, w, count, row.one, spare)
                 w = spare
             _fades(e, count, row, fades)
             slopes = shifted(memory.slopes, a)
@@ -229,10 +223,10 @@ def _terms_of(given: Any, kind: Any, r: Any, i: Any, stride: Any, row: Any, memo
 
 
 @inlined
-def _slant_of(row: Any, mass: Any, scale: Any) -> Any:
+def _slant_of(given: Any, row: Any, mass: Any, scale: Any, lse: Any) -> Any:
     one = row.one
-    zero = one - one
-    return Slant(row.rest, one / row.total, cast(mass, one), zero, cast(scale, one), zero, one)
+    inverse, a, s = one / row.total, cast(mass, one), cast(scale, one)
+    return Slant(row.rest, inverse, a, cast(2.0 * given.z_loss * lse, one), s, one - one, one)
 
 
 @inlined
@@ -247,7 +241,7 @@ def _differentiate(
         else:
             slant(e, count, shifted(slopes, i), of, to)
         if given.masks:
-            clear(given, r, i, count, of.z, to)
+            clear(given, r, i, count, of.one - of.one, to)
         if past:
             deliver(to, count, shifted(out, i))
 
@@ -262,13 +256,13 @@ def _write_log_probs(n: Any, x: Any, row: Any, past: Any, memory: Any, out: Any)
 
 
 @inlined
-def _loss(kind: Any, top: Any, log_rest: Any, x: Any, n: Any, found: Any) -> Any:
+def _loss(given: Any, kind: Any, top: Any, log_rest: Any, x: Any, found: Any) -> Any:
     """The loss of a row; NaN where it has no softmax, but a logsumexp may be infinite."""
-    loss = found if log_rest == log_rest else np.nan
+    loss = found + z_loss(top + log_rest, given) if log_rest == log_rest else np.nan
     if kind == LOGSUMEXP:
         loss = top + log_rest
         if abs(top) == np.inf:
-            loss = np.nan if _has_nan(x, n) else top
+            loss = np.nan if _has_nan(x, given.n) else top
     return loss
 
 
@@ -350,7 +344,7 @@ def terms(
                 _write_log_probs(n, shifted(memory.unit, i * stride), row, past, memory, every)
             elif losses:
                 unit = shifted(memory.unit, i * stride)
-                loss = _loss(kind, memory.top[i], log_rest, unit, n, found)
+                loss = _loss(given, kind, memory.top[i], log_rest, unit, found)
                 weight = temperature * temperature * (given.scale[r] if given.scaled else 1.0)
                 shifted(pointer(losses, real), r)[0] = cast(weight * loss, real)
             if out:
@@ -360,7 +354,7 @@ def terms(
                 if each == 0:
                     nothing(n, real, to)
                 else:
-                    of = _slant_of(row, mass, each)
+                    of = _slant_of(given, row, mass, each, memory.top[i] + log_rest)
                     _differentiate(given, kind, r, of, slopes, past and not apart, memory, to)
         if out and apart:
             scatter(given, first, m, stride, rows, gradient)
