@@ -86,14 +86,18 @@ def _place(name: str) -> int:
 
 
 def variants(names: list[str]) -> list[Variant]:
-    """Return each backend as it comes, and what its ``support.toml`` wants to be run besides."""
+    """Return each backend as it comes, and what its ``support.toml`` wants to be run besides.
+
+    Or ``instead``: then the backend as it comes runs the rest.
+    """
     found = []
     for name in names:
-        found.append(Variant(name, name))
         path = ROOMS / name / "support.toml"
-        if path.exists():
-            extra = tomllib.loads(path.read_text(encoding="utf-8")).get("variants", [])
-            found += [Variant(v["name"], name, v["environment"], tuple(v["tests"])) for v in extra]
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        extra = tomllib.loads(text).get("variants", [])
+        apart = [f"--ignore={test}" for v in extra if v.get("instead") for test in v["tests"]]
+        found.append(Variant(name, name, tests=tuple(apart)))
+        found += [Variant(v["name"], name, v["environment"], tuple(v["tests"])) for v in extra]
     return found
 
 
