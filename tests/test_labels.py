@@ -278,7 +278,11 @@ def test_under_every_map_a_wrong_label_is_nan(harness: Harness, transform: str, 
         with pytest.raises(xentropy.LabelError):
             harness.transforms["hessian"](lambda y: f(y, t, reduction="sum"), x)
 
-    {"vmap": mapped, "jvp": pushed, "hessian": twice}[transform]()
+    def turned() -> None:
+        with pytest.raises(xentropy.LabelError):
+            harness.transforms["jacobian"](lambda y: f(y, t), x)
+
+    {"vmap": mapped, "jvp": pushed, "hessian": twice, "jacobian": turned}[transform]()
 
 
 # --- labels that are left out -----------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ from xentropy.formulas import sigmoid, softmax
 from xentropy.formulas.formula import Formula, value, vjp
 from xentropy.kernels import calls, threads
 from xentropy.parity import compare
-from xentropy.testing import Harness
+from xentropy.testing import Harness, load_harness
 
 LENGTHS = [1, 2, 15, 17, 33, 255, 257, 1023, 1025, 4095, 4097, 8193, 131073]
 LONGEST = 1_000_003
@@ -204,6 +205,74 @@ def test_layouts(eager: Harness, name: str, n: int) -> None:
     want = loss.both(eager, x, shared.copy())
     for got, other in zip(loss.both(eager, x, t[:1]), want, strict=True):
         np.testing.assert_array_equal(got, other)
+
+
+ROWS = {name: LOSSES[name] for name in ("kl", "focal", "logsumexp", "log_softmax")}
+ROWS["cross-entropy"] = Loss(xentropy.softmax_cross_entropy, divergence, "shares")
+
+
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (2, 0, 1), (2, 1, 0)])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_images(harness: Harness, name: str, order: tuple[int, ...], axis: int) -> None:
+    """Any order of the axes in memory, and any class axis."""
+    loss, r = ROWS[name], rng("images")
+    x, t = r.normal(size=(2, 5, 4, 3)).astype(np.float32)
+    views = [np.transpose(np.transpose(a, order).copy(), np.argsort(order)) for a in (x, abs(t))]
+    want = loss.both(harness, x, abs(t), axis=axis)
+    for got, other in zip(loss.both(harness, *views, axis=axis), want, strict=True):
+        np.testing.assert_allclose(got, other, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_memory_in_another_order(name: str) -> None:
+    """Gradients of what is turned, overlaps, is big-endian or 8 bits wide are its own."""
+    loss, harness, r = ROWS[name], load_harness("numpy"), rng("memory")
+    x, t = r.normal(size=(2, 6, 6)).astype(np.float32)
+    t = np.abs(t)
+    views = {
+        "turned": (x[:, ::-1], t),
+        "holes": (np.repeat(x, 2, 1)[:, ::2], t),
+        "big-endian": (x.astype(">f4")[:, ::-1], t),
+        "8 bits": (x.astype(ml_dtypes.float8_e4m3fn)[::-1], t),
+    }
+    flat = r.normal(size=(2, 5)).astype(np.float32)[:, 0]
+    views["repeated"] = np.broadcast_to(flat, (3, 2)), t[:3, :2]
+    for x, t in views.values():
+        plain = np.array(x, x.dtype.newbyteorder("="), order="C")
+        for axis in (0, 1):
+            want = loss.both(harness, plain, t.copy(), axis=axis)
+            for got, other in zip(loss.both(harness, x, t, axis=axis), want, strict=True):
+                np.testing.assert_allclose(
+                    got.astype(np.float32), other.astype(np.float32), rtol=1e-6, atol=1e-7
+                )
+        if x.dtype.itemsize == 1:
+            wide = loss.both(harness, plain.astype(np.float32), t)[1]
+            np.testing.assert_array_equal(want[1], wide.astype(x.dtype))
+
+
+@pytest.mark.parametrize("temperature", [1e-16, 0.05, 0.7, 1.0, 7.0])
+def test_temperatures_and_fill_values(harness: Harness, temperature: float) -> None:
+    """What is far below the largest logit is 0, and nothing else."""
+    lowest = float(np.finfo(np.float32).min)
+    for x in ([1, 2, lowest], [1, 2, -1e16], [7e20, -1.1e28, 0], [1, 1, -np.inf]):
+        logits = harness.array(np.array([x], np.float32))
+        t = harness.array(np.array([[0, 0, 0]], np.float32))
+        value, grad = xentropy.value_and_grad(xentropy.kl_divergence)(
+            logits, t, temperature=temperature
+        )
+        assert harness.numpy(value) == 0
+        np.testing.assert_array_equal(harness.numpy(grad), [[0, 0, 0]])
+        lse = harness.numpy(xentropy.logsumexp(logits))
+        np.testing.assert_allclose(lse, np.logaddexp.reduce(np.array([x], np.float64), 1), 1e-6)
+
+
+def test_masked_classes_of_a_row_that_holds_nan(harness: Harness) -> None:
+    x = harness.array(np.array([[1, 2, np.nan], [1, 2, 3]], np.float32))
+    keep = harness.array(np.array([[True, False, True], [False, False, False]]))
+    _, grad = xentropy.value_and_grad(xentropy.log_softmax)(x, where=keep)
+    want = [[np.nan, 0, np.nan], [0, 0, 0]]
+    np.testing.assert_array_equal(harness.numpy(grad), want)
 
 
 @pytest.mark.parametrize("n", [1, 7, 4099])

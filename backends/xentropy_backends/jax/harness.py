@@ -34,6 +34,7 @@ class _JAX(Harness):
     transforms: ClassVar = {
         "jvp": _jvp,
         "hessian": lambda f, x: jax.hessian(f)(x),
+        "jacobian": lambda f, x: jax.jacrev(f)(x),
         "vmap": jax.vmap,
     }
 

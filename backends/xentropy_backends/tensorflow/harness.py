@@ -31,6 +31,13 @@ def _hessian(f: Run, x: Any) -> Any:
     return outer.jacobian(gradient, x, experimental_use_pfor=False)
 
 
+def _jacobian(f: Run, x: Any) -> Any:
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = f(x)
+    return tape.jacobian(value, x)
+
+
 class _TensorFlow(Harness):
     modes: ClassVar = {
         "eager": lambda f: f,
@@ -40,6 +47,7 @@ class _TensorFlow(Harness):
     transforms: ClassVar = {
         "jvp": _jvp,
         "hessian": _hessian,
+        "jacobian": _jacobian,
         "vmap": lambda f: lambda *xs: tf.vectorized_map(lambda args: f(*args), xs),
     }
 

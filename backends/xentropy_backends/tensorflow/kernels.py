@@ -142,6 +142,9 @@ class _OnHost(Kernel):
         return _take(losses)
 
     def slope(self, upstream: Any, arrays: Arrays) -> Any:
+        if tf.is_symbolic_tensor(upstream):  # of many at once, as in tape.jacobian
+            only = (True, *(False for _ in arrays[1:]))
+            return vjp(self.xp, self.formula, arrays, self.options, only, upstream)[0]
         return _take(calls.gradient(self._state, _lend(upstream), empty=aligned))
 
 

@@ -36,6 +36,7 @@ class _Torch(Harness):
     transforms: ClassVar = {
         "jvp": _jvp,
         "hessian": lambda f, x: torch.func.hessian(f)(x),
+        "jacobian": lambda f, x: torch.autograd.functional.jacobian(f, x, vectorize=True),
         "vmap": torch.func.vmap,
     }
 

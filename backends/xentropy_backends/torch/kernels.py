@@ -69,7 +69,9 @@ def is_plain(x: Any) -> bool:
 
     Nor a view whose signs are to be turned first.
     """
-    return _is_memory(x) and torch.func.debug_unwrap(x) is x
+    if not _is_memory(x) or torch._C._functorch.is_legacy_batchedtensor(x):
+        return False
+    return bool(torch.func.debug_unwrap(x) is x)
 
 
 def _is_memory(x: Any) -> bool:

@@ -137,7 +137,8 @@ def push_coupled(
 ) -> Any:
     """Push a tangent forward through a coupled formula."""
     each = row * tangent
-    return diagonal * (rest * tangent - (_sum(xp, each, options["axis"]) - each))
+    pushed = rest * tangent - (_sum(xp, each, options["axis"]) - each)
+    return diagonal * xp.where(diagonal == 0, 0.0, pushed)
 
 
 def _push(

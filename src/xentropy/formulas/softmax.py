@@ -248,7 +248,7 @@ def _log_softmax_partials(
     one = xp.ones_like(rows.e)
     if class_mask is None:
         return {"x": (one, rows.p, rows.q)}
-    return {"x": (xp.where(class_mask, one, 0.0), xp.where(class_mask, rows.p, 0.0), rows.q)}
+    return {"x": tuple(xp.where(class_mask, each, 0.0) for each in (one, rows.p, rows.q))}
 
 
 _cross_entropy = _Family(_surprise)

@@ -46,13 +46,7 @@ def losses(
 ) -> tuple[Array, State | None]:
     """Evaluate the formula, and say what `gradient` needs."""
     call = State(formula, arrays, options)
-    x = arrays[0]
-    shape = x.shape
-    if _row_axis(call) is not None:
-        kept = (1,) if options.get("keepdims") else ()
-        axis = options["axis"] % x.ndim
-        shape = x.shape[:axis] + kept + x.shape[axis + 1 :]
-    out = empty(shape, options["dtype"])
+    out = empty(_shape_of_losses(call), options["dtype"])
 
     def evaluate(xp: Any, index: Index) -> None:
         part = _parts(call, index)
@@ -68,15 +62,24 @@ def gradient(engine: Engine, state: State, cotangent: Array, empty: Callable[...
     x = arrays[0]
     flat = empty((x.size,), plain(x.reshape(-1)[:0]).dtype)
     out, wrt = flat.reshape(x.shape), (True, *(False for _ in arrays[1:]))
-    cotangent = np.asarray(cotangent)
+    cotangent = np.broadcast_to(cotangent, _shape_of_losses(state))
 
     def differentiate(xp: Any, index: Index) -> None:
-        each = cotangent[_of_losses(state, index)] if cotangent.ndim else cotangent
+        each = cotangent[_of_losses(state, index)]
         found = vjp(xp, formula, _parts(state, index), options, wrt, each)[0]
         out[index] = narrowed(found, out.dtype)
 
     _for_all_blocks(state, differentiate)
     return named(flat, x.dtype).reshape(x.shape)
+
+
+def _shape_of_losses(call: State) -> tuple[int, ...]:
+    shape: tuple[int, ...] = call.arrays[0].shape
+    axis = _row_axis(call)
+    if axis is None:
+        return shape
+    kept = (1,) if call.options.get("keepdims") else ()
+    return shape[: axis % len(shape)] + kept + shape[axis % len(shape) + 1 :]
 
 
 def _row_axis(call: State) -> int | None:

@@ -14,7 +14,7 @@ from xentropy.formulas.formula import Formula
 
 from .by_row import prepare
 from .engine import Engine
-from .memory import result_of
+from .memory import memory_for, result_of
 
 __all__ = ["FORMULAS", "State", "gradient", "losses"]
 
@@ -52,6 +52,6 @@ def gradient(engine: Engine, state: State, cotangent: Array, empty: Callable[...
     """The gradient with respect to the logits, in their dtype and shape."""
     given = {**state.given, "labels": cotangent}
     call = prepare(engine, "log_softmax", given, state.options)
-    flat, result = result_of(call.x, empty)
+    flat = memory_for(call.x, empty)
     engine.log_softmax_gradient(call, flat)
-    return result
+    return result_of(call.x, flat)

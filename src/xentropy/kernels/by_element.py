@@ -69,7 +69,9 @@ def losses(
     early, result = None, np.empty(0, bits.dtype)
     if saving and upstream is not None:
         result = empty(bits.shape, bits.dtype)
-        early = Early(result, bits.size, upstream, [named(result, x.dtype).reshape(x.shape)])
+        early = Early(
+            result, bits.size, upstream, [lambda: named(result, x.dtype).reshape(x.shape)]
+        )
     out = empty(bits.shape, real)
     engine.sigmoid_losses(call, float(upstream or 0.0), out, result)
     state = State(x.shape, x.dtype, call, early)
@@ -102,7 +104,8 @@ def _repeated(labels: Array, shape: tuple[int, ...]) -> Array:
     """The labels in one dimension: as many as elements, or, where they repeat, those of a part."""
     if labels.shape == shape:
         return plain(labels).reshape(-1)
-    last = labels.reshape(labels.shape[next((i for i, n in enumerate(labels.shape) if n > 1), 0) :])
+    first = next((i for i, n in enumerate(labels.shape) if n > 1), labels.ndim)
+    last = labels.reshape(labels.shape[first:])
     part = shape[len(shape) - last.ndim :]
     return _period(np.broadcast_to(last, part).reshape(-1))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from xentropy.formulas.formula import Formula
 
 from .early import Early
 from .engine import Engine
-from .memory import ABSENT, Rows, result_of, rows_of
+from .memory import ABSENT, Rows, memory_for, result_of, rows_of
 
 __all__ = ["FORMULAS", "Call", "Numbers", "State", "gradient", "losses", "prepare"]
 
@@ -165,8 +166,9 @@ def losses(
     )
     flat, early = np.empty(0, rows.flat.dtype), None
     if saving and upstream is not None:
-        flat, result = result_of(rows, empty)
-        early = Early(flat, 0 if rows.strides else rows.length, upstream, [result])
+        flat = memory_for(rows, empty)
+        finish = functools.partial(result_of, rows, flat)
+        early = Early(flat, 0 if rows.strides else rows.length, upstream, [finish])
     engine.losses(call, float(upstream or 0.0), out, saved, flat)
     state = State(call, saved, early) if saving else None
     return out.reshape(call.shape), state
@@ -182,6 +184,6 @@ def gradient(engine: Engine, state: State, cotangent: Array, empty: Callable[...
     scale = np.ascontiguousarray(scale * call.scale if call.scale.size else scale)
     if call.scale.size:
         scale = np.where(call.scale == 0, 0.0, scale)
-    flat, result = result_of(rows, empty)
+    flat = memory_for(rows, empty)
     engine.gradients(call, scale, state.saved, flat)
-    return result
+    return result_of(rows, flat)

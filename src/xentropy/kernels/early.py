@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,14 +26,14 @@ class Early(NamedTuple):
         Its rows, which follow one another; 0 where they do not.
     upstream : float
         The cotangent that it was computed for.
-    held : list of array
-        The gradient as it is to be returned, and nothing once it was taken.
+    held : list of callable
+        What returns the gradient once it is written, and nothing once it was taken.
     """
 
     flat: Array
     rows: int
     upstream: float
-    held: list[Array]
+    held: list[Callable[[], Array]]
 
     def take(self, engine: Engine, cotangent: Array) -> Array | None:
         """The gradient for a cotangent of each row, or of all; None where it is to be computed.
@@ -49,4 +50,4 @@ class Early(NamedTuple):
             if not rows or self.flat.dtype.kind != "f" or not np.all(np.abs(factors) <= 1):
                 return None
             engine.multiply(self.flat, rows, factors)
-        return self.held.pop()
+        return self.held.pop()()

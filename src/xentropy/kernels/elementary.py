@@ -59,11 +59,12 @@ def _exp(z: Any, lost: Any) -> Any:
 
 @overload(_exp)
 def _exp_of(z: Any, lost: Any) -> Any:
-    # Of infinite differences what is lost is NaN, and set to anything: the scale is 0 there.
+    # Of infinite differences what is lost is NaN, of huge ones it is large: it is set to anything,
+    # as the scale is 0 there.
     if z == types.float32:
 
         def narrow(z: Any, lost: Any) -> Any:
-            lost = max(float32(-1.0), lost)
+            lost = min(float32(1.0), max(float32(-1.0), lost))
             # 1.5 * 2^23 rounds to an integer k and leaves k + 127, the exponent of 2^k, in the
             # lowest bits: none of them at -88. The product passes a NaN on.
             z = max(z, float32(-88.0))
@@ -81,7 +82,7 @@ def _exp_of(z: Any, lost: Any) -> Any:
         return narrow
 
     def wide(z: Any, lost: Any) -> Any:
-        lost = max(-1.0, lost)
+        lost = min(1.0, max(-1.0, lost))
         z = max(z, -709.0)
         t = fma(z, 1.4426950408889634, 6755399441056767.0)
         k = t - 6755399441056767.0

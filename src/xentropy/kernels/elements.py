@@ -8,7 +8,7 @@ import numpy as np
 
 from .elementary import exp_difference, log1p, power
 from .machine import add, cast, entry, helper, inlined, narrow_to, pointer, shifted, widen
-from .writing import copy
+from .writing import copy, fill
 
 __all__ = [
     "BLOCK",
@@ -58,7 +58,7 @@ def _losses(x: Any, t: Any, positive: Any, count: Any, keep: Any, half: Any, out
     for i in range(count):
         v = widen(x[i])
         u = _unit(v, t[i], keep, half)
-        # As does a weight of 0.
+        # A weight of 0 drops an infinite term too.
         below = zero if positive[i] == zero else u.below * positive[i]
         out[i] = u.above + below if v == v else v
 
@@ -148,17 +148,11 @@ def _focal_gradients(
 
 
 @helper
-def _weigh(scale: Any, count: Any, out: Any) -> Any:
+def _scale_by(scale: Any, count: Any, out: Any) -> Any:
     """Multiply; 0 leaves an element out, whatever it holds."""
     for i in range(count):
         s = scale[i]
         out[i] = cast(0.0, s) if s == 0 else s * out[i]
-
-
-@helper
-def _fill(value: Any, count: Any, out: Any) -> Any:
-    for i in range(count):
-        out[i] = value
 
 
 class _Given(NamedTuple):
@@ -184,7 +178,7 @@ def _given_of(one: Any, call: Any, memory: Any) -> Any:
     x, t, t_period, positive, period, gamma, scale, smoothing = call
     real = widen(one)
     ones = pointer(memory, real)
-    _fill(real, BLOCK, ones)
+    fill(real, BLOCK, ones)
     return _Given(
         pointer(x, one),
         pointer(t, real),
@@ -218,7 +212,7 @@ def _evaluate(given: Any, i: Any, count: Any, x: Any, t: Any, w: Any, out: Any) 
     else:
         _losses(x, t, w, count, real, given.half, out)
     if given.scaled:
-        _weigh(shifted(given.scale, i), count, out)
+        _scale_by(shifted(given.scale, i), count, out)
 
 
 @inlined
@@ -226,7 +220,7 @@ def _differentiate(given: Any, i: Any, count: Any, x: Any, t: Any, w: Any, out: 
     """The gradients of a block, times the factors."""
     real, balanced = given.keep, given.period != 0
     if given.scaled:
-        _weigh(shifted(given.scale, i), count, given.factor)
+        _scale_by(shifted(given.scale, i), count, given.factor)
     if given.gamma >= 0:
         _fades(x, t, given.gamma, count, real, given.half, given.fades)
         others = given.fades, given.factor
@@ -281,7 +275,7 @@ def sigmoid(
             if each:
                 copy(shifted(factors, i), count, given.factor)
             else:
-                _fill(factors[0] if cotangent else cast(upstream, real), count, given.factor)
+                fill(factors[0] if cotangent else cast(upstream, real), count, given.factor)
             _differentiate(given, i, count, x, t, w, shifted(pointer(out, one), i))
         i += count
     # The memory lives until it is asked for its size.
@@ -339,7 +333,7 @@ def multiply(one: Any, x: Any, n: Any, factors: Any, each: Any, start: Any, stop
     if not each:
         _by_one(numbers, (stop - start) * n, f[0])
     elif n == 1:
-        _weigh(shifted(f, start), stop - start, numbers)
+        _scale_by(shifted(f, start), stop - start, numbers)
     else:
         for r in range(stop - start):
             _by_one(shifted(numbers, r * n), n, f[start + r])

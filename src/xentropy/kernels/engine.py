@@ -92,7 +92,7 @@ class Engine(Protocol):
     def sigmoid_losses(self, call: Elements, upstream: float, losses: Array, out: Array) -> None:
         """Write the losses of elements, and their gradient for the cotangent ``upstream``.
 
-        Only `compiled` does: see `calls.serves`.
+        Where it is among its kinds, as all but ``index`` and ``dense``.
         """
 
     def sigmoid_gradients(self, call: Elements, cotangent: Array, out: Array) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,6 +18,7 @@ __all__ = [
     "Rows",
     "address",
     "dtype_name",
+    "memory_for",
     "named",
     "narrowed",
     "plain",
@@ -110,13 +113,14 @@ def rows_of(x: Array, axis: int, by_strides: bool) -> Rows:
     """Find the rows; with ``by_strides`` without a copy, where memory can be read so at all."""
     moved = x if axis == -1 else np.moveaxis(x, axis, -1)
     n = moved.shape[-1]
-    count, found = moved.size // n, None
+    count, found, known = moved.size // n, None, moved
     if by_strides and not moved.flags.c_contiguous and moved.flags.aligned:
-        found = _strided(_known(moved), n)
+        known = _known(moved)
+        found = _strided(known, n)
     flat, starts, step = found or (plain(moved).reshape(-1), ABSENT, 1)
     strides = None
     if step != 1:
-        strides = tuple(s // moved.itemsize for s in moved.strides)
+        strides = tuple(s // known.itemsize for s in known.strides)
     return Rows(flat, starts, step, count, n, moved.shape, strides, axis, x.dtype)
 
 
@@ -130,7 +134,7 @@ def _strided(x: Array, n: int) -> tuple[Array, Array, int] | None:
     strides = [s // x.itemsize for s in x.strides]
     step = strides[-1] if n > 1 else 1
     span = 1 + sum((k - 1) * s for k, s in zip(x.shape, strides, strict=True))
-    if min(strides) < 0 or (step != 1 and (n > APART or span != x.size)):
+    if min(strides) < 0 or (step != 1 and (n > APART or not _is_full(x.shape, strides))):
         return None
     starts: Any = np.zeros(1, np.int64)
     for k, s in zip(x.shape[:-1], strides[:-1], strict=True):
@@ -138,12 +142,23 @@ def _strided(x: Array, n: int) -> tuple[Array, Array, int] | None:
     return as_strided(x, (span,), (x.itemsize,)), starts.reshape(-1), step
 
 
-def result_of(rows: Rows, empty: Callable[..., Array]) -> tuple[Array, Array]:
-    """Memory for the gradient as kernels write it, and the gradient in the shape of the array."""
-    flat = empty((rows.length * rows.n,), rows.flat.dtype)
+def _is_full(shape: tuple[int, ...], strides: list[int]) -> bool:
+    """Whether an array fills its memory, each number once."""
+    pairs = sorted((s, k) for k, s in zip(shape, strides, strict=True) if k > 1)
+    expected = itertools.accumulate((k for _, k in pairs), operator.mul, initial=1)
+    return all(s == e for (s, _), e in zip(pairs, expected, strict=False))
+
+
+def memory_for(rows: Rows, empty: Callable[..., Array]) -> Array:
+    """Memory for a gradient as kernels write it."""
+    return empty((rows.length * rows.n,), rows.flat.dtype)
+
+
+def result_of(rows: Rows, flat: Array) -> Array:
+    """The gradient that was written, in the shape and dtype of the array."""
     if rows.strides is None:
         moved = flat.reshape(rows.shape)
     else:
         moved = as_strided(flat, rows.shape, tuple(s * flat.itemsize for s in rows.strides))
     whole = named(moved, rows.dtype)
-    return flat, whole if rows.axis == -1 else np.moveaxis(whole, -1, rows.axis)
+    return whole if rows.axis == -1 else np.moveaxis(whole, -1, rows.axis)

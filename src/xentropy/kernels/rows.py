@@ -34,8 +34,8 @@ from .machine import (
     shifted,
     widen,
 )
-from .sums import exponentials, fill, row_sums, weights_of, z_loss
-from .writing import Slant, clear, copy, deliver, nothing, scatter, slant, target, write
+from .sums import exponentials, row_sums, weights_of, z_loss
+from .writing import Slant, clear, copy, deliver, fill, nothing, scatter, slant, target, write
 
 __all__ = ["rows"]
 

@@ -23,7 +23,6 @@ __all__ = [
     "PART",
     "exponentials",
     "fetch",
-    "fill",
     "gather",
     "labelled",
     "labels_of",
@@ -77,10 +76,12 @@ def fetch(given: Any, r: Any, a: Any, count: Any, low: Any, unit: Any) -> Any:
 @helper
 def gather(x: Any, starts: Any, step: Any, n: Any, first: Any, m: Any, low: Any, units: Any) -> Any:
     """Load some rows whose classes lie apart, the rows side by side."""
-    stride = padded(n)
+    stride, others = padded(n), 0
+    for i in range(m):
+        others += starts[first + i] - starts[first] != i
     for j in range(n):
         column = shifted(x, starts[first] + j * step)
-        if starts[first + m - 1] - starts[first] == m - 1:
+        if others == 0:
             for i in range(m):
                 units[i * stride + j] = widen(column[i])
         else:
@@ -198,13 +199,6 @@ def weights_of(given: Any, r: Any, i: Any, a: Any, count: Any, scratch: Any) -> 
         t = labels_of(given, r, i, a, scratch)
         labelled(given, r, a, t, count, scratch.one, found)
     return found
-
-
-@helper
-def fill(value: Any, count: Any, out: Any) -> Any:
-    """Write the same number everywhere."""
-    for i in range(count):
-        out[i] = value
 
 
 @helper

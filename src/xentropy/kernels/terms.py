@@ -90,7 +90,8 @@ class _Scale(NamedTuple):
 @inlined
 def _scale_of(temperature: Any, one: Any) -> Any:
     divisor = cast(temperature, one)
-    inverse = one / divisor
+    # Of a subnormal number it would be infinite, and that times 0 NaN.
+    inverse = min(one / divisor, cast(1e38, one))
     return _Scale(divisor, inverse, fma(-inverse, divisor, one) * inverse)
 
 

@@ -6,7 +6,18 @@ from typing import Any, NamedTuple
 
 from .machine import helper, inlined, narrow_to, per_line, place_of, pointer, shifted, stream
 
-__all__ = ["Slant", "clear", "copy", "deliver", "nothing", "scatter", "slant", "target", "write"]
+__all__ = [
+    "Slant",
+    "clear",
+    "copy",
+    "deliver",
+    "fill",
+    "nothing",
+    "scatter",
+    "slant",
+    "target",
+    "write",
+]
 
 
 @helper
@@ -14,6 +25,13 @@ def copy(source: Any, count: Any, out: Any) -> Any:
     """Copy numbers."""
     for i in range(count):
         out[i] = source[i]
+
+
+@helper
+def fill(value: Any, count: Any, out: Any) -> Any:
+    """Write the same number everywhere."""
+    for i in range(count):
+        out[i] = value
 
 
 @helper

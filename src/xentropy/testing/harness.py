@@ -25,6 +25,7 @@ class Harness:
 
     * ``jvp``: ``(f, primals, tangents) -> tangent`` of the output,
     * ``hessian``: ``(f, x) -> array`` of shape ``x.shape * 2`` for a scalar ``f``,
+    * ``jacobian``: ``(f, x) -> array``, reverse mode with many cotangents at once,
     * ``vmap``: ``(f) -> f`` mapped over the first axis of all arguments.
     """
 
