@@ -128,6 +128,7 @@ def test_it_is_the_original(harness: Harness, dialect: str, case: Case) -> None:
 
 @pytest.mark.parametrize(("dialect", "case"), ALL, ids=[f"{d}-{c}" for d, c in ALL])
 def test_the_record_is_what_the_original_says(harness: Harness, dialect: str, case: Case) -> None:
+    """Up to what a processor or a compiler makes of its operations."""
     if LIVE[dialect] != harness.name:
         pytest.skip(f"{dialect} runs where {LIVE[dialect]} does")
     live: Outcome = outcome(lambda: cases.module(dialect).original(case))
@@ -139,4 +140,8 @@ def test_the_record_is_what_the_original_says(harness: Harness, dialect: str, ca
         (live.value, *live.gradients), (there.value, *there.gradients), strict=True
     ):
         assert now.dtype == then.dtype
-        np.testing.assert_array_equal(now, then)
+        wide = then.astype(np.float64)
+        size = np.max(np.abs(wide), initial=0, where=np.isfinite(wide))
+        floats = [x for x in case.args if isinstance(x, np.ndarray) and x.dtype.kind in "fV"]
+        most = 16 * max(float(info_of(x).eps) for x in (then, *floats))
+        np.testing.assert_allclose(now.astype(np.float64), wide, rtol=most, atol=most * size)

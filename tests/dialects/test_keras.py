@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import importlib
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
 
 import xentropy
-from tests.dialects.case import Case
+from tests.dialects.case import LIVE, Case
 from tests.dialects.test_grid import need_dtypes
 from xentropy.dialects import keras
 from xentropy.testing import Harness
@@ -191,3 +194,44 @@ def test_a_config_is_that_of_keras(harness: Harness) -> None:
 def test_a_call_without_a_reduction() -> None:
     loss = keras.MeanSquaredError(reduction="sum")
     np.testing.assert_array_equal(loss.call(np.zeros((2, 2)), np.eye(2)), [0.5, 0.5])
+
+
+def test_an_overridden_call_is_what_is_reduced() -> None:
+    class Tenfold(keras.Huber):
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            return 10 * super().call(y_true, y_pred)
+
+    one, zero = np.ones((2, 2)), np.zeros((2, 2))
+    assert Tenfold()(one, zero) == 10 * keras.Huber()(one, zero)
+
+
+def test_losses_are_copied_and_sent() -> None:
+    loss = keras.Huber(delta=2.0, reduction="sum")
+    for other in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
+        assert repr(other) == repr(loss)
+        assert type(other) is keras.Huber
+    assert not isinstance(loss, keras.LogCosh)
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean_with_sample_weight"])
+def test_a_model_is_trained_as_with_the_original(harness: Harness, reduction: str) -> None:
+    """With sample and class weights, which Keras hands to its own losses, and masks."""
+    if LIVE["keras"] != harness.name:
+        pytest.skip(f"keras runs where {LIVE['keras']} does")
+    theirs = importlib.import_module("keras")
+    r = np.random.default_rng(1)
+    x = r.normal(size=(16, 4, 5)).astype(np.float32)
+    x[:, 2:] *= r.random((16, 1, 1)) < 0.5
+    y, w = r.integers(0, 3, (16, 4)), r.uniform(0, 4, (16, 4))
+    found = []
+    for losses in (theirs.losses, keras):
+        theirs.utils.set_random_seed(1)
+        layers = theirs.layers
+        model = theirs.Sequential([layers.Input((4, 5)), layers.Masking(), layers.Dense(3)])
+        loss = losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
+        model.compile("sgd", loss)
+        fitted = model.fit(x, y, sample_weight=w, epochs=2, shuffle=False, verbose=0)
+        weighted = model.evaluate(x, y, sample_weight=w, verbose=0)
+        plain = model.evaluate(x, y, verbose=0)
+        found.append([*fitted.history["loss"], weighted, plain])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-5)

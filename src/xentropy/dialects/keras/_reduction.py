@@ -10,6 +10,7 @@ from xentropy.dispatch import backend_of
 from xentropy.errors import ShapeError
 
 from ._inputs import broadcast, cast, indices, same_rank, taken
+from ._trained import mask_of
 from .crossentropy import without_class_axis
 
 __all__ = ["REDUCTIONS", "reduced"]
@@ -18,21 +19,23 @@ REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "
 
 
 def reduced(
-    function: Callable[..., Any],
+    call: Callable[[Any, Any], Any],
     y_true: Any,
     y_pred: Any,
     sample_weight: Any,
     *,
+    name: str,
     options: Mapping[str, Any],
     reduction: str | None,
     dtype: str,
     of_indices: bool,
 ) -> Any:
-    """The losses of ``function`` on a batch, weighted and reduced as ``Loss.__call__`` does."""
-    mask = getattr(y_pred, "_keras_mask", None)
-    x, t, weight, mask = taken(
-        function.__name__, y_true, y_pred, sample_weight=sample_weight, mask=mask
-    )
+    """The losses that ``call`` returns of a batch, weighted and reduced as ``Loss.__call__`` does.
+
+    It is the function of that name with these options.
+    """
+    mask = mask_of(y_pred)
+    x, t, weight, mask = taken(name, y_true, y_pred, sample_weight=sample_weight, mask=mask)
     x = cast(x, dtype)
     if dtype in ("float16", "bfloat16"):
         x = cast(x, "float32")  # Rounded as in Keras; what follows is computed in float32.
@@ -41,7 +44,7 @@ def reduced(
     if mask is not None:
         mask = mask != 0 if backend_of(mask).dtype_name(mask) != "bool" else mask
         t, x = _without(mask, t, x, options.get("axis", -1), of_indices)
-    losses = function(t, x, **options)
+    losses = call(t, x)
     if options.get("ignore_class") is not None:
         t = indices(without_class_axis(t, x, options["axis"]), options["ignore_class"])
         kept = t != options["ignore_class"]

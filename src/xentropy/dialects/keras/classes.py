@@ -11,6 +11,7 @@ from xentropy.errors import OptionError
 from . import crossentropy, regression
 from ._inputs import dtype_named
 from ._reduction import REDUCTIONS, reduced
+from ._trained import as_keras
 
 __all__ = [
     "BinaryCrossentropy",
@@ -49,6 +50,17 @@ class _Loss:
         self.dtype = dtype_named(dtype)
         self._options = options
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return as_keras(type(self))
+
+    def __reduce__(self) -> Any:
+        return object.__new__, (type(self),), self.__dict__
+
+    def _obj_type(self) -> str:
+        """What Keras saves it as."""
+        return "Loss"
+
     def __getattr__(self, name: str) -> Any:
         options = self.__dict__.get("_options", {})
         if name in options:
@@ -82,10 +94,11 @@ class _Loss:
         Keras on ``y_pred`` leaves examples out.
         """
         return reduced(
-            type(self)._function,
+            self.call,
             y_true,
             y_pred,
             sample_weight,
+            name=type(self)._function.__name__,
             options=self._options,
             reduction=self.reduction,
             dtype=self.dtype,
