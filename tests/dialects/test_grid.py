@@ -136,12 +136,11 @@ def test_the_record_is_what_the_original_says(harness: Harness, dialect: str, ca
     assert live.error == there.error
     if live.error:
         return
-    for now, then in zip(
-        (live.value, *live.gradients), (there.value, *there.gradients), strict=True
-    ):
+    floats = [x for x in case.args if isinstance(x, np.ndarray) and x.dtype.kind in "fV"]
+    record = (there.value, *there.gradients)
+    wide = [then.astype(np.float64) for then in record]
+    size = max(np.max(np.abs(x), initial=0, where=np.isfinite(x)) for x in wide)
+    for now, then, x in zip((live.value, *live.gradients), record, wide, strict=True):
         assert now.dtype == then.dtype
-        wide = then.astype(np.float64)
-        size = np.max(np.abs(wide), initial=0, where=np.isfinite(wide))
-        floats = [x for x in case.args if isinstance(x, np.ndarray) and x.dtype.kind in "fV"]
-        most = 16 * max(float(info_of(x).eps) for x in (then, *floats))
-        np.testing.assert_allclose(now.astype(np.float64), wide, rtol=most, atol=most * size)
+        most = 16 * max(float(info_of(each).eps) for each in (then, *floats))
+        np.testing.assert_allclose(now.astype(np.float64), x, rtol=most, atol=most * size)
