@@ -69,9 +69,7 @@ def is_plain(x: Any) -> bool:
 
     Nor a view whose signs are to be turned first.
     """
-    if not _is_memory(x) or torch._C._functorch.is_legacy_batchedtensor(x):
-        return False
-    return bool(torch.func.debug_unwrap(x) is x)
+    return _is_memory(x) and torch.func.debug_unwrap(x) is x and not _is_batched(x)
 
 
 def _is_memory(x: Any) -> bool:
@@ -79,6 +77,11 @@ def _is_memory(x: Any) -> bool:
     plain = type(x) in _KINDS and x.layout is torch.strided and not accelerated(x)
     return plain and not x.is_neg()
 
+
+# Of vectorized Jacobians; private, and absent from some versions.
+_is_batched: Callable[[Any], bool] = getattr(
+    getattr(torch._C, "_functorch", None), "is_legacy_batchedtensor", lambda x: False
+)
 
 # Private, and absent from some versions: then the general rule serves.
 transforming: Callable[[], bool] = getattr(
