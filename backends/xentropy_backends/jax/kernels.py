@@ -133,12 +133,9 @@ class Kernel:
 
 def _abstract(x: Any, *_: Any, spec: Spec) -> list[Any]:
     """The shapes and dtypes of what is computed."""
-    static, shape = dict(spec.static), list(x.shape)
-    if not _FORMULAS[spec.formula].coupled:
-        shape[static["axis"] % x.ndim : static["axis"] % x.ndim + 1] = [1] * static.get(
-            "keepdims", False
-        )
-    losses = jax.core.ShapedArray(tuple(shape), np.dtype(static["dtype"]))
+    static = dict(spec.static)
+    shape = rules.shape_of_output(_FORMULAS[spec.formula], x.shape, static)
+    losses = jax.core.ShapedArray(shape, np.dtype(static["dtype"]))
     gradient = jax.core.ShapedArray(x.shape, x.dtype)
     return [losses] if spec.upstream is None else [losses, gradient]
 

@@ -21,6 +21,7 @@ __all__ = [
     "coupling",
     "jvp",
     "push_coupled",
+    "shape_of_output",
     "unbroadcast",
     "value",
     "vjp",
@@ -218,6 +219,14 @@ def _lower_gradient(
     gradient = xp.astype(unbroadcast(xp, gradient, array), array.dtype)
     # A sum has the same slope by each of its terms.
     return gradient if gradient.ndim == array.ndim else xp.broadcast_like(gradient, array)
+
+
+def shape_of_output(formula: Formula, shape: tuple[int, ...], options: Options) -> tuple[int, ...]:
+    """The shape of what a formula makes of a prediction, unless it reduces everything."""
+    if formula.reduces == "none":
+        return shape
+    axis, kept = options["axis"] % len(shape), (1,) if options.get("keepdims") else ()
+    return shape[:axis] + kept + shape[axis + 1 :]
 
 
 def unbroadcast(xp: Namespace, gradient: Any, array: Any) -> Any:

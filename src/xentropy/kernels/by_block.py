@@ -6,19 +6,20 @@ What a formula computes on its way to a loss stays in the cache.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from xentropy._types import Arrays, Options
-from xentropy.formulas.formula import Formula, value, vjp
+from xentropy._types import Arrays
+from xentropy.formulas.formula import value, vjp
 
 from .engine import Engine
 from .memory import named, narrowed, plain, widened
+from .request import Request
 from .threads import run
 
-__all__ = ["State", "gradient", "losses"]
+__all__ = ["gradient", "losses"]
 
 Array = npt.NDArray[Any]
 Index = tuple[slice, ...]
@@ -27,42 +28,34 @@ BLOCK = 2**17
 """Numbers of a block: in less, calls and the interpreter lock cost more than the cache saves."""
 
 
-class State(NamedTuple):
-    """What a gradient needs of the call of its losses."""
-
-    formula: Formula
-    arrays: Arrays
-    options: Options
-
-
 def losses(
     engine: Engine,
-    formula: Formula,
-    arrays: Arrays,
-    options: Options,
+    request: Request,
     saving: bool,
     upstream: float | None,
     empty: Callable[..., Array],
-) -> tuple[Array, State | None]:
+) -> tuple[Array, Request | None]:
     """Evaluate the formula, and say what `gradient` needs."""
-    call = State(formula, arrays, options)
-    out = empty(_shape_of_losses(call), options["dtype"])
+    formula, _, options = request
+    out = empty(request.shape, options["dtype"])
 
     def evaluate(xp: Any, index: Index) -> None:
-        part = _parts(call, index)
-        out[_of_losses(call, index)] = value(xp, formula, part, options)
+        part = _parts(request, index)
+        out[_of_losses(request, index)] = value(xp, formula, part, options)
 
-    _for_all_blocks(call, evaluate)
-    return out, call if saving else None
+    _for_all_blocks(request, evaluate)
+    return out, request if saving else None
 
 
-def gradient(engine: Engine, state: State, cotangent: Array, empty: Callable[..., Array]) -> Array:
+def gradient(
+    engine: Engine, state: Request, cotangent: Array, empty: Callable[..., Array]
+) -> Array:
     """The gradient with respect to the logits, in their dtype and shape."""
     formula, arrays, options = state
     x = arrays[0]
     flat = empty((x.size,), plain(x.reshape(-1)[:0]).dtype)
     out, wrt = flat.reshape(x.shape), (True, *(False for _ in arrays[1:]))
-    cotangent = np.broadcast_to(cotangent, _shape_of_losses(state))
+    cotangent = np.broadcast_to(cotangent, state.shape)
 
     def differentiate(xp: Any, index: Index) -> None:
         each = cotangent[_of_losses(state, index)]
@@ -73,21 +66,12 @@ def gradient(engine: Engine, state: State, cotangent: Array, empty: Callable[...
     return named(flat, x.dtype).reshape(x.shape)
 
 
-def _shape_of_losses(call: State) -> tuple[int, ...]:
-    shape: tuple[int, ...] = call.arrays[0].shape
-    axis = _row_axis(call)
-    if axis is None:
-        return shape
-    kept = (1,) if call.options.get("keepdims") else ()
-    return shape[: axis % len(shape)] + kept + shape[axis % len(shape) + 1 :]
-
-
-def _row_axis(call: State) -> int | None:
+def _row_axis(call: Request) -> int | None:
     """The axis of the losses of rows; None where each element has its own."""
     return call.options["axis"] if call.formula.reduces == "axis" else None
 
 
-def _for_all_blocks(call: State, work: Callable[[Any, Index], None]) -> None:
+def _for_all_blocks(call: Request, work: Callable[[Any, Index], None]) -> None:
     # Not on import: adapters import these modules.
     from xentropy.dispatch import backend_of
 
@@ -122,7 +106,7 @@ def _blocks(shape: tuple[int, ...], axis: int | None) -> Iterator[Index]:
     return split([i for i in range(len(shape)) if i != whole], int(np.prod(shape)))
 
 
-def _of_losses(call: State, index: Index) -> Index:
+def _of_losses(call: Request, index: Index) -> Index:
     """The losses of a block."""
     axis = _row_axis(call)
     if axis is None or call.options.get("keepdims"):
@@ -131,7 +115,7 @@ def _of_losses(call: State, index: Index) -> Index:
     return index[:axis] + index[axis + 1 :]
 
 
-def _parts(call: State, index: Index) -> Arrays:
+def _parts(call: Request, index: Index) -> Arrays:
     """What the arguments hold for a block."""
     found: list[Any] = []
     for i, (x, role) in enumerate(zip(call.arrays, call.formula.roles.values(), strict=True)):

@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from xentropy._types import Arrays, Options
 from xentropy.formulas import sigmoid
-from xentropy.formulas.formula import Formula
 
 from .early import Early
 from .engine import Engine
 from .memory import named, plain
+from .request import Request
 
 __all__ = ["FORMULAS", "Elements", "State", "gradient", "losses"]
 
@@ -47,16 +46,14 @@ class State(NamedTuple):
 
 def losses(
     engine: Engine,
-    formula: Formula,
-    arrays: Arrays,
-    options: Options,
+    request: Request,
     saving: bool,
     upstream: float | None,
     empty: Callable[..., Array],
 ) -> tuple[Array, State | None]:
     """Evaluate the formula, and say what `gradient` needs."""
-    given = dict(zip(formula.roles, arrays, strict=True))
-    x, real = given["logits"], np.dtype(options["dtype"])
+    given, options = request.given, request.options
+    x, real = request.arrays[0], np.dtype(options["dtype"])
     bits = plain(x.reshape(-1))
     call = Elements(
         bits,

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from xentropy._types import Arrays, Options
 from xentropy.formulas import softmax
-from xentropy.formulas.formula import Formula
 
 from .early import Early
 from .engine import Engine
 from .memory import ABSENT, Rows, memory_for, result_of, rows_of
+from .request import Request
 
 __all__ = ["FORMULAS", "Call", "Numbers", "State", "gradient", "losses", "prepare"]
 
@@ -58,13 +57,11 @@ class Call(NamedTuple):
     scale: Array
 
 
-def prepare(engine: Engine, kind: str, given: Mapping[str, Array | None], options: Options) -> Call:
-    """Lay out what is given by the roles of a formula."""
-    x, axis, real = given.get("logits", given.get("x")), options["axis"], np.dtype(options["dtype"])
-    assert x is not None
+def prepare(engine: Engine, kind: str, request: Request, **more: Array) -> Call:
+    """Lay out what a request gives, and ``more`` by its role."""
+    given, options, shape = {**request.given, **more}, request.options, request.shape
+    x, axis, real = request.arrays[0], options["axis"], np.dtype(options["dtype"])
     n = x.shape[axis]
-    kept = (1,) if options.get("keepdims") else ()
-    shape = x.shape[: axis % x.ndim] + kept + x.shape[axis % x.ndim + 1 :]
     class_weight = given.get("class_weight")
     if class_weight is not None:
         class_weight = np.ascontiguousarray(np.broadcast_to(class_weight, n), real)
@@ -149,21 +146,16 @@ class State(NamedTuple):
 
 def losses(
     engine: Engine,
-    formula: Formula,
-    arrays: Arrays,
-    options: Options,
+    request: Request,
     saving: bool,
     upstream: float | None,
     empty: Callable[..., Array],
 ) -> tuple[Array, State | None]:
     """Evaluate the formula, and say what `gradient` needs."""
-    given = dict(zip(formula.roles, arrays, strict=True))
-    call = prepare(engine, FORMULAS[formula], given, options)
+    call = prepare(engine, FORMULAS[request.formula], request)
     rows = call.x
-    out, saved = (
-        empty((rows.length,), options["dtype"]),
-        np.empty((rows.length if saving else 0, 4)),
-    )
+    out = empty((rows.length,), request.options["dtype"])
+    saved = np.empty((rows.length if saving else 0, 4))
     flat, early = np.empty(0, rows.flat.dtype), None
     if saving and upstream is not None:
         flat = memory_for(rows, empty)

@@ -16,6 +16,7 @@ from xentropy.formulas.formula import Formula
 
 from . import by_block, by_class, by_element, by_row, pool
 from .engine import engine, has_numba
+from .request import Request
 
 __all__ = ["State", "gradient", "losses", "names", "serves", "total"]
 
@@ -69,7 +70,8 @@ def losses(
     ``empty`` allocates what is returned.
     """
     module = _module_of(formula)
-    found, state = module.losses(engine(), formula, arrays, options, saving, upstream, empty)
+    request = Request(formula, arrays, options)
+    found, state = module.losses(engine(), request, saving, upstream, empty)
     return found, State(module, state) if saving else None
 
 
