@@ -275,7 +275,7 @@ def test_a_constant_added_in_bulk(
 
 
 def takes_exponentials_of_logits(harness: Harness, dtype: str) -> bool:
-    """Whether long rows are not counted from their maximum: see `xentropy.kernels.blocked`."""
+    """Whether long rows are not counted from their maximum: see `xentropy.kernels.blocked_sums`."""
     kernels = xentropy.backend_of(harness.array(np.zeros(1, dtype))).kernels()
     return "numpy" in kernels and dtype == "float32"
 

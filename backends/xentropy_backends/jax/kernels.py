@@ -252,16 +252,11 @@ def _lender(results: list[Array]) -> Callable[..., Array]:
 
 
 def _probabilities(arrays: Arrays, options: Options, result: Array) -> Array:
-    """Written to the result."""
-
-    def empty(shape: tuple[int, ...], dtype: Any) -> Array:
-        is_result = shape == (result.size,)
-        return result.view(dtype).reshape(shape) if is_result else np.empty(shape, dtype)
-
+    """Written to the result: the gradient of logsumexp."""
     call = softmax.logsumexp, arrays, {**options, "keepdims": True}
-    _, state = calls.losses(*call, saving=True, upstream=None, empty=empty)
+    _, state = calls.losses(*call, saving=True, upstream=None)
     assert state is not None
-    return calls.gradient(state, np.ones((), options["dtype"]), empty)
+    return calls.gradient(state, np.ones((), options["dtype"]), _lender([result]))
 
 
 def _compute(frame: Any) -> None:
