@@ -197,9 +197,9 @@ def _total(given: Any, r: Any, t: Any, one: Any) -> Any:
 def _terms_of(given: Any, kind: Any, r: Any, i: Any, stride: Any, row: Any, memory: Any) -> Any:
     """The sum of the terms of a row; the numbers of `slant`, and their sum."""
     n, x = given.n, shifted(memory.unit, i * stride)
-    found, lost, mass, mass_lost, t = 0.0, 0.0, 0.0, 0.0, memory.slopes
-    if given.dense:
-        t = labels_of(given, r, i, 0, memory)
+    found, lost, mass, mass_lost = 0.0, 0.0, 0.0, 0.0
+    # Of KL, and of log-probabilities with a cotangent, what is sloped are the labels themselves.
+    t = labels_of(given, r, i, 0, memory) if given.dense else memory.slopes
     if kind == LOG_SOFTMAX and given.dense:
         mass = _total(given, r, t, row.one)
     elif kind == DIVERGENCE:
@@ -208,6 +208,7 @@ def _terms_of(given: Any, kind: Any, r: Any, i: Any, stride: Any, row: Any, memo
             found, lost = plus(found, lost, np.float64(s))
             mass, mass_lost = plus(mass, mass_lost, np.float64(m))
     elif kind == FOCAL:
+        # The page is not needed before the gradient is.
         fades, spare = memory.page, shifted(memory.page, PART)
         for a in range(0, n, PART):
             count, w, e = min(PART, n - a), shifted(t, a), shifted(memory.e, a)
@@ -323,39 +324,36 @@ def terms(
     array = np.empty(LINE + 2 * step * stride + 2 * stride + BLOCK + step)
     memory = _memory_of(array, step * stride, stride, real)
     scale, apart, gradient = _scale_of(temperature, real), given.step != 1, pointer(out, one)
-    # The gradients of rows whose classes lie apart take the place of their logits.
-    rows = pointer(place_of(memory.unit), one)
+    # The gradients of rows whose classes lie apart take the place of their logits, which are no
+    # narrower: none reaches a row that is still to be read.
+    rows, values = pointer(place_of(memory.unit), one), pointer(losses, real)
     for first in range(start, stop, step):
         m = min(step, stop - first)
         _load(given, first, m, stride, memory, real)
         for i in range(m):
-            r, to = first + i, shifted(rows, i * stride)
-            if not apart:
-                to = shifted(gradient, r * n)
-            if given.scaled and given.scale[r] == 0:
+            r, unit = first + i, shifted(memory.unit, i * stride)
+            to = shifted(rows, i * stride) if apart else shifted(gradient, r * n)
+            weight = given.scale[r] if given.scaled else 1.0
+            if weight == 0:
                 if losses:
-                    nothing(1, real, shifted(pointer(losses, real), r))
+                    nothing(1, real, shifted(values, r))
                 if out:
                     nothing(n, real, to)
                 continue
             row, log_rest = _sum_up(given, i, stride, scale, memory, real)
             found, mass, slopes = _terms_of(given, kind, r, i, stride, row, memory)
             if losses and kind == LOG_SOFTMAX:
-                every = shifted(pointer(losses, real), r * n)
-                _write_log_probs(n, shifted(memory.unit, i * stride), row, past, memory, every)
+                _write_log_probs(n, unit, row, past, memory, shifted(values, r * n))
             elif losses:
-                unit = shifted(memory.unit, i * stride)
                 loss = _loss(given, kind, memory.top[i], log_rest, unit, found)
-                weight = temperature * temperature * (given.scale[r] if given.scaled else 1.0)
-                shifted(pointer(losses, real), r)[0] = cast(weight * loss, real)
+                values[r] = cast(weight * temperature * temperature * loss, real)
             if out:
-                each = upstream * (given.scale[r] if given.scaled else 1.0)
-                each = pointer(cotangent, upstream)[r] if cotangent else each
-                each = -1.0 if kind == LOG_SOFTMAX else temperature * each
-                if each == 0:
+                factor = pointer(cotangent, upstream)[r] if cotangent else weight * upstream
+                factor = -1.0 if kind == LOG_SOFTMAX else temperature * factor
+                if factor == 0:
                     nothing(n, real, to)
                 else:
-                    of = _slant_of(given, row, mass, each, memory.top[i] + log_rest)
+                    of = _slant_of(given, row, mass, factor, memory.top[i] + log_rest)
                     _differentiate(given, kind, r, of, slopes, past and not apart, memory, to)
         if out and apart:
             scatter(given, first, m, stride, rows, gradient)
