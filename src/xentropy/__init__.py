@@ -16,6 +16,7 @@ from .gradients import value_and_grad as value_and_grad
 from .losses.divergence import kl_divergence as kl_divergence
 from .losses.focal import sigmoid_focal_cross_entropy as sigmoid_focal_cross_entropy
 from .losses.focal import softmax_focal_cross_entropy as softmax_focal_cross_entropy
+from .losses.linear import linear_cross_entropy as linear_cross_entropy
 from .losses.normalization import log_softmax as log_softmax
 from .losses.normalization import logsumexp as logsumexp
 from .losses.probability import binary_cross_entropy as binary_cross_entropy
@@ -58,6 +59,7 @@ __all__ = [
     "cross_entropy",
     "huber",
     "kl_divergence",
+    "linear_cross_entropy",
     "log_cosh",
     "log_softmax",
     "logsumexp",

@@ -33,7 +33,7 @@ Reduction: TypeAlias = Literal["none", "sum", "mean", "partial"]
 class Namespace(Protocol):
     """The functions that `xentropy.formulas` may use; every backend's ``xp`` offers these.
 
-    All but the last seven have the signature of the array API standard, 2024.12.
+    All but the last eight have the signature of the array API standard, 2024.12.
     """
 
     float32: Any
@@ -41,6 +41,7 @@ class Namespace(Protocol):
 
     def abs(self, x: Any, /) -> Any: ...
     def astype(self, x: Any, dtype: Any, /) -> Any: ...
+    def concat(self, arrays: Any, /, *, axis: int) -> Any: ...
     def exp(self, x: Any, /) -> Any: ...
     def expand_dims(self, x: Any, /, *, axis: int) -> Any: ...
     def isfinite(self, x: Any, /) -> Any: ...
@@ -70,6 +71,10 @@ class Namespace(Protocol):
 
     def gather(self, x: Any, index: Any, /) -> Any:
         """``x[index]``: the entries of a vector at indices of any shape."""
+        ...
+
+    def matmul(self, a: Any, b: Any, dtype: Any, /) -> Any:
+        """``a @ b`` of matrices, in a dtype at least as wide as theirs."""
         ...
 
     def rescue(self, held: Any, x: Any, otherwise: Callable[[], Any], /) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 from ._tape import active, record
 from ._types import Arrays, Namespace, Options
 from .errors import DTypeError, MixedBackendError, OptionError
+from .formulas import linear as heads
 from .formulas.formula import Formula, value
 
 if TYPE_CHECKING:
@@ -151,6 +152,17 @@ class Backend(ABC):
         None where there is none, or anything is unusual or wrong. Its checks are all there are.
         """
         return None
+
+    def linear(self, head: heads.Head, given: heads.Operands) -> Any:
+        """The losses of a linear layer, shape (N,), whose logits are never held all at once."""
+        with np.errstate(all="ignore"):
+            output = heads.evaluate(self.xp, head, given)
+
+        def pull(wanted: tuple[bool, ...], cotangent: Any) -> Arrays:
+            return heads.differentiate(self.xp, head, given, wanted, cotangent)
+
+        record(self.xp, heads.on_tape(head), given, {}, output, pull)
+        return output
 
     def kernels(self) -> list[str]:
         """What computes, for ``xentropy backends``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -131,8 +131,12 @@ class _Float32Mean(Mean):
 _Float32Mean.__name__ = "Mean"
 
 
-def reduce(call: Call, losses: Any) -> Any:
-    """Reduce the losses of a checked call as its caller asked."""
+def reduce(call: Call, losses: Any, of_classes: Callable[[], Any] | None = None) -> Any:
+    """Reduce the losses of a checked call as its caller asked.
+
+    ``of_classes`` gives what the class weights make of each label, where the losses are not of
+    logits that are held.
+    """
     if call.reduction == "none":
         return losses
     accumulate = call.backend.accumulator(losses)
@@ -140,9 +144,9 @@ def reduce(call: Call, losses: Any) -> Any:
     if call.reduction == "sum":
         return call.backend.apply(formulas.total, (losses,), options)
     if call.reduction == "mean":
-        weights = _weights(call, losses) if call.denominator is None else None
+        weights = _weights(call, losses, of_classes) if call.denominator is None else None
         return call.backend.apply(formulas.mean, (losses, weights, call.denominator), options)
-    weights = _weights(call, losses)
+    weights = _weights(call, losses, of_classes)
     options["result"] = accumulate
     total = call.backend.apply(formulas.total, (losses,), options)
     ones = call.backend.xp.ones_like(losses) if weights is None else weights
@@ -150,12 +154,21 @@ def reduce(call: Call, losses: Any) -> Any:
     return (Mean if accumulate == call.dtype else _Float32Mean)(total, weight)
 
 
-def _weights(call: Call, losses: Any) -> Any:
+def _weights(call: Call, losses: Any, of_classes: Callable[[], Any] | None) -> Any:
     """The weight of each example, or None where all are 1."""
+    if call.class_weight is not None and of_classes is not None:
+        return _of_examples(call, losses, of_classes())
     if call.class_weight is not None:
         formula = formulas.class_weights_index if call.index else formulas.class_weights
         return call.apply(formula, call.class_weight)
     if call.sample_weight is None and call.keep is None:
         return None
-    arrays = (losses, call.sample_weight, call.keep)
+    return _of_examples(call, losses)
+
+
+def _of_examples(call: Call, losses: Any, of_classes: Any = None) -> Any:
+    """The weights of the examples, times others."""
+    if call.sample_weight is None and call.keep is None:
+        return of_classes
+    arrays = (losses, call.sample_weight, call.keep, of_classes)
     return call.backend.apply(formulas.example_weights, arrays, {"dtype": call.dtype})

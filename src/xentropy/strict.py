@@ -14,7 +14,7 @@ from .errors import InputError, LabelError, XentropyError
 if TYPE_CHECKING:
     from .validation import Call
 
-__all__ = ["check_values", "check_weight", "is_strict", "strict"]
+__all__ = ["check_head", "check_values", "check_weight", "is_strict", "strict"]
 
 _active: ContextVar[bool] = ContextVar("xentropy_strict", default=False)
 
@@ -82,6 +82,29 @@ def check_values(
         _check_sample_weight(call, kept)
     if labels is not None and not call.index:
         _check_labels(call, labels, kept, is_distribution=kind != "values")
+
+
+def check_head(call: Call) -> None:
+    """Check the call of a linear layer whose shapes are right; nothing outside `strict`."""
+    if not call.backend.eager() or not _active.get():
+        return
+    kept = _kept(call)
+    if kept is None:
+        return
+    examples = np.asarray(kept.any(axis=-1))
+    for name, x, used in (
+        ("hidden", call.hidden, examples[..., None]),
+        ("weight", call.weight, np.True_),
+        ("bias", call.bias, np.True_),
+    ):
+        host = None if x is None else call.host(name, x, sync=True)
+        if host is not None:
+            bad = np.isnan(host.astype(np.float64)) & used
+            _refuse_where(call, InputError, "not be NaN", name, bad)
+    if call.sample_weight is not None:
+        _check_sample_weight(call, kept)
+    if not call.index:
+        _check_labels(call, "labels", kept, is_distribution=True)
 
 
 def check_weight(call: Call, name: str, array: Any) -> None:

@@ -6,7 +6,7 @@ import difflib
 import math
 import numbers
 from collections.abc import Callable
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -15,13 +15,33 @@ from .cotangent import expected, without
 from .dispatch import Backend, LayoutError, check_devices, is_weak, message, resolve
 from .errors import DTypeError, OptionError, ShapeError, UnsupportedError, XentropyError
 from .formulas.formula import Formula, along
-from .strict import check_values, check_weight
+from .strict import check_head, check_values, check_weight
 
-__all__ = ["Call", "class_vector", "elementwise", "flag", "number", "rows", "smoothing"]
+__all__ = [
+    "Call",
+    "class_vector",
+    "count",
+    "elementwise",
+    "flag",
+    "head",
+    "number",
+    "rows",
+    "smoothing",
+]
 
 _PREDICTIONS = ("float16", "bfloat16", "float32", "float64", "float8")
 _REDUCTIONS = ("none", "sum", "mean", "partial")
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+class Logits(NamedTuple):
+    """What is known of logits that nobody holds."""
+
+    shape: tuple[Any, ...]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
 
 
 class Call:
@@ -40,6 +60,9 @@ class Call:
     denominator: Any = None
     class_weight: Any = None
     class_mask: Any = None
+    hidden: Any = None
+    weight: Any = None
+    bias: Any = None
 
     def __init__(self, name: str, /, *, reduction: Any = "none", **given: Any) -> None:
         self.name = name
@@ -170,6 +193,14 @@ def number(
     raise OptionError(message(call.name, f"`{name}` must be {rule}.", {name: value}, hint))
 
 
+def count(call: Call, name: str, value: Any) -> int:
+    """An option that counts something, one at least."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < 1:
+        rule = f"`{name}` must be a positive int."
+        raise OptionError(message(call.name, rule, {name: value}))
+    return int(value)
+
+
 def flag(call: Call, name: str, value: Any) -> bool:
     """An option that is on or off."""
     if isinstance(value, (bool, np.bool_)):
@@ -203,9 +234,12 @@ def elementwise(
     check_values(call, labels, kind=kind)
 
 
+_Labels = Literal["index", "dense", "either", "none"]
+
+
 def rows(
     call: Call,
-    labels: Literal["index", "dense", "either", "none"],
+    labels: _Labels,
     *,
     axis: Any,
     ignore_index: Any = None,
@@ -215,9 +249,51 @@ def rows(
     """Check a loss of rows along ``axis``: labels, class weights and masks, example weights."""
     _predictions(call, "labels" if "labels" in call.given else None)
     call.axis = _axis(call, axis)
+    _classes(call, labels, ignore_index, mask)
+    check_values(call, None if labels == "none" else "labels", kind=kind)
+
+
+def head(call: Call, labels: _Labels, *, ignore_index: Any) -> None:
+    """Check the loss of a linear layer, whose arguments are `hidden`, `weight` and `bias`."""
+    _predictions(call, "labels")
+    hidden = call.hidden = call.x
+    if hidden.ndim == 0 or hidden.shape[-1] == 0:
+        rule = "`hidden` must have features along its last axis, one at least."
+        call.fail(ShapeError, rule, "hidden")
+    weight = call.weight = _of_layer(call, "weight")
+    if weight.ndim != 2 or not same(weight.shape[1], hidden.shape[-1]):
+        rule = "`weight` must be of shape (classes, features), its last axis that of `hidden`."
+        turned = weight.ndim == 2 and same(weight.shape[0], hidden.shape[-1])
+        hint = "transpose it: weight.T." if turned else ""
+        call.fail(ShapeError, rule, "hidden", "weight", hint=hint)
+    if call.given["bias"] is not None:
+        call.bias = _of_layer(call, "bias")
+        if call.bias.ndim != 1 or not same(call.bias.shape[0], weight.shape[0]):
+            rule = f"`bias` must have one entry a class, ({weight.shape[0]},)."
+            call.fail(ShapeError, rule, "weight", "bias")
+    call.x = Logits((*hidden.shape[:-1], weight.shape[0]))
+    call.axis = -1
+    _classes(call, labels, ignore_index, "class_mask")
+    check_head(call)
+
+
+def _of_layer(call: Call, name: str) -> Any:
+    """An array of the layer, which must be floating."""
+    _required(call, name)
+    array = call.array(name)
+    if not call.backend.dtype_name(array).startswith(_PREDICTIONS):
+        hint = "cast it to a floating dtype."
+        call.fail(DTypeError, f"`{name}` must be real floating.", name, hint=hint)
+    return array
+
+
+def _classes(call: Call, labels: _Labels, ignore_index: Any, mask: str) -> None:
+    """Check labels, class weights and masks, and example weights."""
+    assert call.axis is not None
     n = call.x.shape[call.axis]
     if n == 0:
-        call.fail(ShapeError, f"`{call.first}` must have at least one class.", call.first)
+        name = "weight" if isinstance(call.x, Logits) else call.first
+        call.fail(ShapeError, f"`{name}` must have at least one class.", name)
     if n != n and (labels != "none" or call.given.get(mask) is not None):
         rule = f"the number of classes of `{call.first}` must be known."
         call.fail(UnsupportedError, rule, call.first, hint=unknown(call.x.shape))
@@ -225,7 +301,6 @@ def rows(
     call.class_mask = _class_mask(call, mask)
     if labels == "none":
         call.index = False
-        check_values(call, None, kind=kind)
         return
     _required(call, "labels")
     given = call.array("labels")
@@ -238,7 +313,6 @@ def rows(
     else:
         call.labels = _dense(call, "labels")
         _example_weights(call)
-    check_values(call, "labels", kind=kind)
 
 
 def _reduction(call: Call) -> None:

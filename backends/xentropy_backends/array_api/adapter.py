@@ -15,7 +15,19 @@ from xentropy.formulas.numeric import split_sum
 __all__ = ["backend"]
 
 _STANDARD = (
-    *("abs", "exp", "float32", "float64", "int64", "isfinite", "isinf", "log", "log1p", "max"),
+    *(
+        "abs",
+        "concat",
+        "exp",
+        "float32",
+        "float64",
+        "int64",
+        "isfinite",
+        "isinf",
+        "log",
+        "log1p",
+        "max",
+    ),
     *("ones_like", "permute_dims", "pow", "reshape", "sign", "squeeze", "tanh", "where"),
     "zeros_like",
 )
@@ -67,6 +79,9 @@ def _namespace(base: Any) -> Any:
         flat = base.take(x, base.reshape(index, (-1,)), axis=0)
         return base.reshape(flat, index.shape)
 
+    def matmul(a: Any, b: Any, dtype: Any, /) -> Any:
+        return base.matmul(astype(a, dtype), astype(b, dtype))
+
     functions = {name: getattr(base, name) for name in _STANDARD}
     xp: Any = SimpleNamespace(
         **functions,
@@ -75,6 +90,7 @@ def _namespace(base: Any) -> Any:
         class_range=class_range,
         expand_dims=expand_dims,
         gather=gather,
+        matmul=matmul,
         rescue=lambda held, x, otherwise, /: base.where(held, x, otherwise()),
         size=size,
         stop_gradient=lambda x, /: x,

@@ -49,6 +49,13 @@ def _sum(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
     return jnp.sum(x, axis=axis, keepdims=keepdims)
 
 
+def _matmul(a: Any, b: Any, dtype: Any, /) -> Any:
+    if a.dtype != b.dtype:
+        a, b = a.astype(dtype), b.astype(dtype)
+    # Half precision is added up in the wider dtype, without a copy.
+    return jnp.matmul(a, b, preferred_element_type=dtype)
+
+
 def _max(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
     return jnp.max(x, axis=axis, keepdims=keepdims)
 
@@ -73,6 +80,7 @@ _namespace: Any = SimpleNamespace(
     astype=lambda x, dtype, /: jnp.asarray(x, dtype=dtype),
     broadcast_like=lambda x, like, /: jnp.broadcast_to(x, like.shape),
     class_range=lambda labels, n, /: jnp.arange(n, dtype=labels.dtype),
+    concat=jnp.concatenate,
     exp=jnp.exp,
     expand_dims=jnp.expand_dims,
     float32=jnp.float32,
@@ -84,6 +92,7 @@ _namespace: Any = SimpleNamespace(
     isinf=jnp.isinf,
     log=jnp.log,
     log1p=lambda x, /: exact_log1p(_namespace, x),
+    matmul=_matmul,
     max=_max,
     ones_like=jnp.ones_like,
     permute_dims=jnp.permute_dims,

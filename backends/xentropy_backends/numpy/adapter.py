@@ -11,7 +11,8 @@ from xentropy._tape import active, record
 from xentropy._types import Arrays, Options
 from xentropy.dispatch import Backend
 from xentropy.formulas.formula import Formula, value, vjp
-from xentropy.kernels import calls, plain
+from xentropy.formulas.linear import Head, Operands, differentiate, on_tape
+from xentropy.kernels import calls, linear, plain
 from xentropy.kernels.memory import dtype_name
 
 __all__ = ["backend"]
@@ -39,6 +40,10 @@ def _class_range(labels: Any, n: int, /) -> Any:
     return np.arange(n, dtype=labels.dtype)
 
 
+def _matmul(a: Any, b: Any, dtype: Any, /) -> Any:
+    return np.matmul(_astype(a, dtype), _astype(b, dtype))
+
+
 def _exp(x: Any, /) -> Any:
     # A perplexity may be infinite too, and is no formula.
     with np.errstate(over="ignore"):
@@ -55,6 +60,7 @@ _namespace: Any = SimpleNamespace(
     astype=_astype,
     broadcast_like=lambda x, like, /: np.broadcast_to(x, like.shape),
     class_range=_class_range,
+    concat=np.concatenate,
     exp=_exp,
     expand_dims=np.expand_dims,
     float32=np.float32,
@@ -65,6 +71,7 @@ _namespace: Any = SimpleNamespace(
     isinf=np.isinf,
     log=np.log,
     log1p=np.log1p,
+    matmul=_matmul,
     max=np.max,
     ones_like=np.ones_like,
     permute_dims=np.transpose,
@@ -146,6 +153,21 @@ class _NumPy(Backend):
             return None
         found = plain.cross_entropy(x, labels, reduction)
         return found and found[0]
+
+    def linear(self, head: Head, given: Operands) -> Any:
+        losses, state = linear.losses(head, given)
+
+        def pull(wanted: tuple[bool, ...], cotangent: Any) -> Arrays:
+            pulled = linear.gradients(state, cotangent, wanted[:3])
+            others = (False, False, False, *wanted[3:])
+            if any(others):
+                with np.errstate(all="ignore"):
+                    found = differentiate(_namespace, head, given, others, cotangent)
+                pulled = (*pulled, *found[3:])
+            return (*pulled, *(None for _ in given[len(pulled) :]))
+
+        record(_namespace, on_tape(head), given, {}, losses, pull)
+        return losses
 
     def kernels(self) -> list[str]:
         return calls.names()

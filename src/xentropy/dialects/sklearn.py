@@ -15,6 +15,7 @@ import numbers
 from typing import Any
 
 import xentropy
+from xentropy import _steps as steps
 from xentropy.dispatch import message
 from xentropy.errors import DTypeError, InputError, OptionError, ShapeError
 from xentropy.formulas.averages import axis_mean, root
@@ -24,7 +25,6 @@ from xentropy.formulas.log_error import squared_log_error
 from xentropy.formulas.regression import pinball
 from xentropy.validation import Call, elementwise
 
-from . import _steps as steps
 from . import sklearn_checks as checks
 from . import sklearn_labels as columns
 from ._speech import spoken, warn

@@ -69,9 +69,9 @@ class_weights_index = weighted(
 
 
 def _example_weights(
-    xp: Namespace, *, losses: Any, sample_weight: Any, keep: Any, dtype: str
+    xp: Namespace, *, losses: Any, sample_weight: Any, keep: Any, of_classes: Any, dtype: str
 ) -> Any:
-    weight = xp.ones_like(losses)
+    weight = xp.ones_like(losses) if of_classes is None else of_classes
     weight = weight if sample_weight is None else sample_weight * weight
     return weight if keep is None else xp.where(keep, weight, 0.0)
 
@@ -83,20 +83,29 @@ def _example_weights_partials(
     losses: Any,
     sample_weight: Any,
     keep: Any,
+    of_classes: Any,
     dtype: str,
 ) -> dict[str, Any]:
     one = xp.ones_like(losses)
     found = {
         "losses": xp.zeros_like(losses),
-        "sample_weight": one if keep is None else xp.where(keep, one, 0.0),
+        "sample_weight": one if of_classes is None else of_classes,
+        "of_classes": one if sample_weight is None else sample_weight * one,
     }
+    if keep is not None:
+        found = {name: xp.where(keep, x, 0.0) for name, x in found.items()}
     return {name: found[name] for name in wrt}
 
 
 # The losses give the shape; nothing flows back to them.
 example_weights = Formula(
     "example_weights",
-    {"losses": "constant", "sample_weight": "examples", "keep": "constant"},
+    {
+        "losses": "constant",
+        "sample_weight": "examples",
+        "keep": "constant",
+        "of_classes": "examples",
+    },
     "none",
     _example_weights,
     _example_weights_partials,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,23 +11,21 @@ from .blocked_sums import (
     TINY,
     Given,
     Scratch,
-    Sums,
     are_direct,
     blocks,
     coefficients,
-    exp_difference,
     exponentials,
     factors_of,
     given_of,
     groups,
     load,
-    miss_of,
     part_of,
     pieces_of,
     sums_of,
 )
 from .by_row import Call
 from .memory import narrowed
+from .of_sums import Label, Sums, dense_loss, exp_difference, index_loss
 from .small import plain_losses
 from .threads import run
 
@@ -40,6 +38,7 @@ __all__ = [
     "losses",
     "multiply",
     "plain_losses",
+    "sums",
     "total",
 ]
 
@@ -52,17 +51,7 @@ BY_STRIDES = False
 # --- index labels -----------------------------------------------------------------------------
 
 
-class _Label(NamedTuple):
-    """What a row has at its label."""
-
-    y: Array
-    valid: Array
-    x: Array
-    weight: Array | float
-    share: Array | float  # that smoothing gives it
-
-
-def _label(given: Given, rows: slice, real: Any) -> _Label:
+def _label(given: Given, rows: slice, real: Any) -> Label:
     n = given.x.shape[1]
     y = given.labels[rows]
     valid = (y >= 0) & (y < n)
@@ -77,40 +66,7 @@ def _label(given: Given, rows: slice, real: Any) -> _Label:
     share = 0.0
     if given.weights.size:
         share = given.weights[r % given.weights.shape[0], y].astype(np.float64)
-    return _Label(y, valid, np.where(valid, np.float64(x_y), np.nan), weight, share)
-
-
-def _index_loss(given: Given, sums: Sums, rows: slice, real: Any) -> tuple[Array, Array]:
-    """The losses of rows, and ``top, a, c, own`` of their gradients (see `rows`)."""
-    label, numbers = _label(given, rows, real), given.numbers
-    total, log_rest = 1.0 + sums.rest, np.log1p(sums.rest)
-    drop = sums.top - label.x
-    e_y = np.exp(-drop)
-    p, q = e_y / total, ((1.0 - e_y) + sums.rest) / total
-    surprise, lse = log_rest + drop, sums.top + log_rest
-    if numbers.gamma >= 0:
-        power = q**numbers.gamma
-        cost = np.where(power == 0, 0.0, power * surprise)
-        ratio = np.where(p == 0, 0.0, p * surprise) / q
-        slope = power * (1.0 + numbers.gamma * np.where(q == 0, 1.0, ratio))
-    else:
-        cost, slope = surprise + numbers.epsilon * q, 1.0 + numbers.epsilon * p
-    keep = (1.0 - numbers.smoothing) * label.weight
-    loss = np.where(keep == 0, sums.rest - sums.rest, keep * cost)
-    if numbers.z_loss:
-        loss = loss + numbers.z_loss * (lse * lse)
-    miss, mass = miss_of(sums, total), sums.mass
-    smoothed = mass * log_rest + sums.spread + numbers.epsilon * miss
-    loss = loss + np.where(mass == 0, 0.0, smoothed)
-    others = 2.0 * numbers.z_loss * lse + (mass + numbers.epsilon * (mass - miss))
-    slopes = np.empty((4, loss.size))
-    slopes[0] = sums.top
-    slopes[1] = (others + keep * slope) / total
-    slopes[2] = numbers.epsilon / total
-    slopes[3] = p * others - (keep * slope) * q - label.share * (1.0 + numbers.epsilon * p)
-    wrong = np.isnan(sums.rest) | np.isnan(label.x)
-    slopes[:, wrong] = np.nan
-    return np.where(wrong, np.nan, loss), slopes
+    return Label(np.where(valid, np.float64(x_y), np.nan), weight, share)
 
 
 def _index_gradient(
@@ -155,26 +111,6 @@ def _finish(given: Given, g: Array, rows: slice, cols: slice, scale: Array, out:
 # --- distributions ----------------------------------------------------------------------------
 
 
-def _dense_loss(given: Given, sums: Sums, rows: slice, real: Any) -> tuple[Array, Array]:
-    """The losses of rows, and ``top, rest, a, z`` of their gradients (see `rows`)."""
-    numbers = given.numbers
-    total, log_rest = 1.0 + sums.rest, np.log1p(sums.rest)
-    lse, miss = sums.top + log_rest, miss_of(sums, total)
-    labelled = sums.mass * log_rest + sums.spread + numbers.epsilon * miss
-    # A row without labels is not 0 * inf.
-    loss = np.where((sums.mass == 0) & (sums.spread == 0), sums.rest - sums.rest, labelled)
-    if numbers.z_loss:
-        loss = loss + numbers.z_loss * (lse * lse)
-    slants = np.empty((4, loss.size))
-    slants[0] = sums.top
-    slants[1] = sums.rest
-    slants[2] = sums.mass + numbers.epsilon * (sums.mass - miss)
-    slants[3] = 2.0 * numbers.z_loss * lse
-    wrong = np.isnan(sums.rest)
-    slants[:, wrong] = np.nan
-    return np.where(wrong, np.nan, loss), slants
-
-
 def _dense_gradient(
     given: Given, rows: slice, slants: Array, scale: Array, scratch: Scratch, out: Array
 ) -> None:
@@ -206,6 +142,13 @@ def _dense_gradient(
 # --- the kernels ------------------------------------------------------------------------------
 
 
+def _evaluate(given: Given, sums: Sums, rows: slice, real: Any) -> tuple[Array, Array]:
+    """The losses of rows, and what their gradients need."""
+    if given.labels.ndim == 1:
+        return index_loss(_label(given, rows, real), given.numbers, sums)
+    return dense_loss(given.numbers, sums)
+
+
 def _write(
     given: Given, group: slice, slopes: Array, scale: Array, scratch: Scratch, out: Array
 ) -> None:
@@ -224,12 +167,11 @@ def losses(call: Call, upstream: float, losses: Array, saved: Array, out: Array)
 
     def evaluate(start: int, stop: int) -> int:
         scratch = Scratch(given, stop - start, losses.dtype)
-        loss_of = _index_loss if given.labels.ndim == 1 else _dense_loss
         with np.errstate(all="ignore"):
             for group in groups(given, start, stop):
                 s = call.scale[group] if call.scale.size else np.ones(group.stop - group.start)
                 sums = sums_of(given, group, s, scratch)
-                loss, slopes = loss_of(given, sums, group, losses.dtype)
+                loss, slopes = _evaluate(given, sums, group, losses.dtype)
                 losses[group] = np.where(s == 0, 0.0, s * loss)
                 if saved.size:
                     saved[group] = slopes.T
@@ -252,6 +194,21 @@ def gradients(call: Call, cotangent: Array, saved: Array, out: Array) -> None:
         return 0
 
     run(differentiate, (), call.x.length, call.x.flat.size)
+
+
+def sums(call: Call, out: Array) -> None:
+    """The sums of rows."""
+    given = given_of(call)
+
+    def add_up(start: int, stop: int) -> int:
+        scratch = Scratch(given, stop - start, call.class_weight.dtype)
+        with np.errstate(all="ignore"):
+            for group in groups(given, start, stop):
+                every = np.ones(group.stop - group.start)
+                out[:, group] = sums_of(given, group, every, scratch)[:4]
+        return 0
+
+    run(add_up, (), call.x.length, call.x.flat.size)
 
 
 def lend(x: Array) -> Array:

@@ -16,22 +16,20 @@ import numpy as np
 import numpy.typing as npt
 
 from .by_row import Call, Numbers
+from .of_sums import Sums, exp_difference, merge
 
 __all__ = [
     "TINY",
     "Given",
     "Scratch",
-    "Sums",
     "are_direct",
     "blocks",
     "coefficients",
-    "exp_difference",
     "exponentials",
     "factors_of",
     "given_of",
     "groups",
     "load",
-    "miss_of",
     "part_of",
     "pieces_of",
     "sums_of",
@@ -62,16 +60,6 @@ class Given(NamedTuple):
     weights: Array
     mask: Array
     numbers: Numbers
-
-
-class Sums(NamedTuple):
-    """The sums of some rows, each in float64; ``exp(x - top)`` is 1 at each maximum."""
-
-    top: Any
-    rest: Any  # of exp(x - top), without one maximum
-    spread: Any  # of w (top - x)
-    mass: Any  # of w
-    gap: Any  # of w (1 - exp(x - top))
 
 
 # --- blocks -----------------------------------------------------------------------------------
@@ -155,21 +143,6 @@ def coefficients(given: Given, rows: slice, cols: slice, scratch: Scratch) -> Ar
 # --- exponentials and their sums --------------------------------------------------------------
 
 
-def exp_difference(x: Array, top: Array, z: Array, back: Array, lost: Array) -> Array:
-    """``exp(x - top)``, what the rounding of the difference lost put back (see `formulas`)."""
-    np.subtract(x, top, out=z)
-    np.subtract(z, x, out=back)
-    np.subtract(z, back, out=lost)
-    np.subtract(x, lost, out=lost)
-    back += top
-    lost -= back
-    np.exp(z, out=z)
-    lost += 1
-    np.fmin(lost, 2, out=lost)  # NaN where the difference is infinite
-    z *= lost
-    return z
-
-
 def _add(*factors: Array) -> Array:
     """The sums of the rows of a product: of short parts in its dtype, of these in float64."""
     n = factors[0].shape[1]
@@ -247,24 +220,6 @@ def _piece(given: Given, rows: slice, cols: slice, scratch: Scratch, sums: Array
         sums[4] = _add(w, e)
 
 
-def _merge(parts: Sums) -> Sums:
-    """The sums of rows from those of their pieces, all counted from the largest maximum."""
-    top, rest, spread, mass, gap = parts
-    peak = np.arange(top.shape[0]), top.argmax(axis=1)
-    most = top[peak][:, None]
-    drop = most - top
-    spare = [np.empty_like(top) for _ in range(3)]
-    f = exp_difference(top, most, *spare)
-    f[peak] = 1
-    rest = rest * f
-    f[peak] = 0
-    rest += f
-    f[peak] = 1
-    spread = spread + np.where(mass == 0, 0.0, drop * mass)
-    gap = f * gap - np.where(mass == 0, 0.0, mass * np.expm1(-drop))
-    return Sums(most[:, 0], *(each.sum(axis=1) for each in (rest, spread, mass, gap)))
-
-
 def sums_of(given: Given, group: slice, scale: Array, scratch: Scratch) -> Sums:
     """The sums of a group of rows; those that are left out say nothing."""
     pieces = pieces_of(given)
@@ -274,14 +229,9 @@ def sums_of(given: Given, group: slice, scale: Array, scratch: Scratch) -> Sums:
             for i, cols in enumerate(pieces):
                 _piece(given, rows, cols, scratch, found[:, here, i])
     found[1] *= factors_of(found[0], found[5] != 0)
-    sums = Sums(*found[:5, :, 0]) if len(pieces) == 1 else _merge(Sums(*found[:5]))
+    sums = Sums(*found[:5, :, 0]) if len(pieces) == 1 else merge(Sums(*found[:5]))
     # NaN where the row has no softmax.
     return sums._replace(rest=sums.rest + (sums.top - sums.top))
-
-
-def miss_of(sums: Sums, total: Array) -> Any:
-    """The sum of ``w (1 - p)``."""
-    return (sums.gap + sums.rest * sums.mass) / total
 
 
 def given_of(call: Call) -> Given:

@@ -19,6 +19,7 @@ from .elements import BLOCK
 from .engine import Found
 from .memory import ABSENT, address
 from .rows import rows
+from .sums import sums as row_sums
 from .threads import is_small, run
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "plain_losses",
     "sigmoid_gradients",
     "sigmoid_losses",
+    "sums",
     "total",
 ]
 
@@ -105,6 +107,11 @@ def _run_terms(call: Call, upstream: float, cotangent: int, losses: Array, out: 
     kind, past = _TERMS[call.kind], any(_goes_past(x, call.x.n) for x in (losses, out))
     others = upstream, cotangent, address(losses), address(out), past
     _run(terms.terms, call, kind, call.numbers.temperature, *others)
+
+
+def sums(call: Call, out: Array) -> None:
+    """The sums of rows."""
+    _run(row_sums, call, address(out), out.shape[1])
 
 
 def _run(kernel: Any, call: Call, *others: Any) -> None:

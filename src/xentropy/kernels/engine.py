@@ -51,6 +51,12 @@ class Engine(Protocol):
     def gradients(self, call: Call, cotangent: Array, saved: Array, out: Array) -> None:
         """Write the gradients of rows, each times its ``cotangent``, float64, shape (N,)."""
 
+    def sums(self, call: Call, out: Array) -> None:
+        """Write ``top``, ``rest``, ``spread`` and ``mass`` of `Sums`, as the rows of ``out``.
+
+        Of nothing but -inf only ``top`` and ``mass`` mean anything.
+        """
+
     def log_softmax(self, call: Call, out: Array) -> None:
         """Write log-probabilities, rows that follow one another, in the compute dtype."""
 

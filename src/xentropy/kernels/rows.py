@@ -205,11 +205,20 @@ def _dense_losses(given: Any, m: Any, scratch: Any) -> Any:
 
 @merged
 def _dense_gradient(
-    given: Any, r: Any, k: Any, slopes: Any, s: Any, e: Any, past: Any, scratch: Any, out: Any
+    given: Any,
+    r: Any,
+    k: Any,
+    slopes: Any,
+    s: Any,
+    e: Any,
+    kept: Any,
+    past: Any,
+    scratch: Any,
+    out: Any,
 ) -> Any:
     """The gradient of row ``r``, of which scratch has number ``k``, times ``s``.
 
-    ``e`` are its exponentials, if it is short.
+    ``e`` are its exponentials, if they were kept.
     """
     n, one, row = given.n, scratch.one, shifted(given.x, start_of(given, r))
     top, rest = cast(slopes[0], one), cast(slopes[1], one)
@@ -217,7 +226,7 @@ def _dense_gradient(
     of = Slant(rest, one / (one + rest), a, z, scale, cast(given.epsilon, one), one)
     for i in range(0, n, BLOCK):
         count, block, to = min(BLOCK, n - i), e, target(past, i, scratch, out)
-        if is_short(given):
+        if kept:
             block = shifted(e, i)
         else:
             exponentials(shifted(row, i), count, top, e)
@@ -253,10 +262,12 @@ def _differentiate_row(
     """The gradient of row ``r``, of which scratch has number ``i``; 0 where its cotangent is."""
     s, slopes = scratch.cotangent[i], shifted(scratch.slopes, 4 * i)
     e = shifted(scratch.e, i * padded(given.n) if is_short(given) else 0)
+    # Of a part of a row the sums were others.
+    kept = kept and (not is_short(given) or scratch.top[i] == slopes[0])
     if s == 0:
         nothing(given.n, scratch.one, out)
     elif given.dense:
-        _dense_gradient(given, r, i, slopes, s, e, past, scratch, out)
+        _dense_gradient(given, r, i, slopes, s, e, kept, past, scratch, out)
     else:
         _index_gradient(given, r, slopes, s, e, kept, past, scratch, out)
 

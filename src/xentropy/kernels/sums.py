@@ -16,8 +16,30 @@ from typing import Any
 import numpy as np
 
 from .elementary import exp_difference
-from .layout import BLOCK, is_short, padded, start_of, unit_of
-from .machine import add, cast, greater, helper, inlined, per_line, prefetch, shifted, widen
+from .layout import (
+    BLOCK,
+    allocate,
+    given_of,
+    is_short,
+    padded,
+    rows_at_once,
+    scratch_of,
+    start_of,
+    unit_of,
+)
+from .machine import (
+    add,
+    cast,
+    entry,
+    greater,
+    helper,
+    inlined,
+    per_line,
+    pointer,
+    prefetch,
+    shifted,
+    widen,
+)
 
 __all__ = [
     "PART",
@@ -29,6 +51,7 @@ __all__ = [
     "maximum",
     "plus",
     "row_sums",
+    "sums",
     "weights_of",
     "whole",
     "z_loss",
@@ -370,3 +393,24 @@ def z_loss(lse: Any, given: Any) -> Any:
     """``z_loss lse^2``."""
     # The square may overflow.
     return given.z_loss * (lse * lse) if given.z_loss != 0 else 0.0
+
+
+@entry
+def sums(one: Any, call: Any, out: Any, rows: Any, start: Any, stop: Any) -> Any:
+    """Write ``top``, ``rest``, ``spread`` and ``mass`` of rows ``start`` to ``stop``.
+
+    ``out`` is the address of float64 numbers, of shape (4, ``rows``).
+    """
+    given, step = given_of(one, call), rows_at_once(given_of(one, call), stop - start)
+    memory = allocate(given, step, False)
+    scratch, found = scratch_of(memory, given, step, False, one), pointer(out, given.smoothing)
+    for first in range(start, stop, step):
+        m = min(step, stop - first)
+        row_sums(given, first, m, False, scratch)
+        for i in range(m):
+            found[first + i] = scratch.top[i]
+            found[rows + first + i] = scratch.rest[i]
+            found[2 * rows + first + i] = scratch.spread[i]
+            found[3 * rows + first + i] = scratch.mass[i]
+    # The memory lives until it is asked for its size.
+    return 0 if memory.size else 1

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from xentropy.dialects import _steps as steps
+from xentropy import _steps as steps
 from xentropy.dialects._speech import spoken
 from xentropy.dispatch import Backend, backend_of, is_weak
 from xentropy.errors import DTypeError, OptionError, ShapeError, UnsupportedError

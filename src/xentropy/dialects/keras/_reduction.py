@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from xentropy.dialects import _steps as steps
+from xentropy import _steps as steps
 from xentropy.dispatch import backend_of
 from xentropy.errors import ShapeError
 

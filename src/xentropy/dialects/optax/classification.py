@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import xentropy
-from xentropy.dialects import _steps as steps
+from xentropy import _steps as steps
 from xentropy.errors import ShapeError
 from xentropy.formulas.by_parameter import focal_by_gamma, poly_by_epsilon
 

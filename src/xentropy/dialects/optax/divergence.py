@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xentropy.dialects import _steps as steps
+from xentropy import _steps as steps
 from xentropy.dialects._speech import warn
 from xentropy.formulas import row_divergence
 from xentropy.formulas.formula import Formula

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import xentropy
-from xentropy.dialects import _steps as steps
+from xentropy import _steps as steps
 from xentropy.dialects._speech import spoken
 from xentropy.dispatch import message
 from xentropy.errors import OptionError, ShapeError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from xentropy.dialects import _steps as steps
+from xentropy import _steps as steps
 from xentropy.dispatch import message
 from xentropy.errors import OptionError, ShapeError
 

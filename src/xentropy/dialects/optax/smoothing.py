@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xentropy.dialects import _steps as steps
+from xentropy import _steps as steps
 from xentropy.formulas.label_smoothing import smoothed
 
 from .arguments import Given, classes, optax_spoken, ranked, spread

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from xentropy import _steps as steps
 from xentropy._labels import same
-from xentropy.dialects import _steps as steps
 from xentropy.dialects._speech import spoken
 from xentropy.dispatch import backend_of
 from xentropy.errors import DTypeError, ShapeError

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 import xentropy
+from xentropy import _steps as steps
 from xentropy._labels import same
-from xentropy.dialects import _steps as steps
 from xentropy.errors import DTypeError, OptionError, ShapeError
 from xentropy.formulas import sigmoid
 from xentropy.formulas.formula import Formula

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from xentropy.dialects import _steps as steps
+from xentropy import _steps as steps
 from xentropy.dialects._speech import spoken
 from xentropy.dialects._speech import warn as speak
 from xentropy.dispatch import is_weak

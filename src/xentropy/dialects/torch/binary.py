@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 import xentropy
-from xentropy.dialects import _steps as steps
+from xentropy import _steps as steps
 from xentropy.errors import DTypeError, InputError, OptionError, ShapeError
 from xentropy.formulas import sigmoid
 from xentropy.formulas.log_floor import log_floor

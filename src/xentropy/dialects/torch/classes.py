@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Self
 
-from xentropy.dialects import _steps as steps
+from xentropy import _steps as steps
 from xentropy.errors import DTypeError, OptionError, ShapeError
 
 from . import binary, likelihood, regression, softmax

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xentropy.dialects import _steps as steps
+from xentropy import _steps as steps
 from xentropy.dialects._speech import warn
 from xentropy.errors import DTypeError, OptionError, ShapeError
 from xentropy.formulas.gaussian import gaussian

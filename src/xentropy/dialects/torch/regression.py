@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import xentropy
-from xentropy.dialects import _steps as steps
+from xentropy import _steps as steps
 from xentropy.errors import DTypeError
 
 from ._call import (

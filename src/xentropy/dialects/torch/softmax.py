@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import xentropy
-from xentropy.dialects import _steps as steps
+from xentropy import _steps as steps
 from xentropy.dispatch import is_weak
 from xentropy.errors import DTypeError, OptionError, ShapeError
 from xentropy.formulas.log_probability import log_probability

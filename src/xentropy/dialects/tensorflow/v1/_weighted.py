@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from xentropy.dialects import _steps as steps
+from xentropy import _steps as steps
 from xentropy.dialects.tensorflow._checks import same_shape
 from xentropy.dispatch import backend_of, is_weak, message
 from xentropy.errors import DTypeError, OptionError

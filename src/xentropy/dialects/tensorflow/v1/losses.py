@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import xentropy
-from xentropy.dialects import _steps as steps
+from xentropy import _steps as steps
 from xentropy.dialects.tensorflow._checks import in_dtype, index_dtype, shape_of, spoken_here
 from xentropy.formulas.log_loss import log_loss as _log_loss
 from xentropy.formulas.softmax_minus_labels import softmax_minus_labels

@@ -1,4 +1,4 @@
-"""Steps between a call of a dialect and one of the core, which a gradient passes everywhere.
+"""Steps before and after a loss, which a gradient passes everywhere.
 
 Where arrays have no derivatives of their own, the tape of `xentropy.value_and_grad` must see each.
 """
@@ -16,10 +16,12 @@ from xentropy.formulas.formula import unbroadcast
 from xentropy.reduction import Mean
 
 __all__ = [
+    "at",
     "broadcast",
     "cast",
     "choose",
     "common_shape",
+    "dot",
     "expand",
     "mean",
     "mean_or_zero",
@@ -31,6 +33,10 @@ __all__ = [
     "squeeze",
     "total",
 ]
+
+
+_MOST = 2**22
+"""Comparisons at a time."""
 
 
 def _linear(x: Any, output: Any, pull: Callable[[Any], Any]) -> Any:
@@ -72,6 +78,43 @@ def row_sum(x: Any, axis: int, scale: float = 1.0) -> Any:
         return xp.broadcast_like(xp.expand_dims(c if scale == 1.0 else c * scale, axis=axis), x)
 
     return _linear(x, total if scale == 1.0 else total * scale, pull)
+
+
+def at(x: Any, index: Any) -> Any:
+    """The entries of a vector at indices, of one dimension."""
+    xp = backend_of(x).xp
+
+    def pull(c: Any) -> Any:
+        step = max(1, _MOST // max(1, index.shape[0]))
+        classes, parts = xp.class_range(index, x.shape[0]), []
+        for start in range(0, x.shape[0], step):
+            some = classes[start : min(start + step, x.shape[0])]
+            hits = some[:, None] == index[None, :]
+            parts.append(xp.sum(xp.where(hits, c[None, :], 0.0), axis=1, keepdims=False))
+        return xp.concat(parts, axis=0)
+
+    return _linear(x, xp.gather(x, index), pull)
+
+
+def dot(rows: Any, vector: Any, n: int) -> Any:
+    """The sums of rows of ``n`` numbers, or of one that stands for as many, times a vector."""
+    backend = backend_of(rows)
+    xp = backend.xp
+    if rows.shape[1] == 1 or not vector.ndim:
+        factor = row_sum(vector, 0) if vector.ndim else vector
+        scale = 1.0 if vector.ndim or rows.shape[1] == n else float(n)
+        return multiply(row_sum(rows, 1, scale), factor)
+    column = reshape(vector, (-1, 1))
+    output = xp.matmul(rows, column, rows.dtype)
+    if not backend.autodiff:
+
+        def pull(wanted: tuple[bool, ...], c: Any) -> tuple[Any, ...]:
+            turned = xp.permute_dims(rows, (1, 0))
+            row = xp.reshape(column, (1, -1))
+            return c * row if wanted[0] else None, xp.matmul(turned, c, c.dtype)
+
+        record(xp, steps.product, (rows, column), {}, output, pull)
+    return squeeze(output)
 
 
 def multiply(x: Any, factor: Any) -> Any:

@@ -1,0 +1,206 @@
+"""The loss of a linear layer, some rows at a time: all their logits are never held.
+
+What is done with the logits of some rows is a formula of rows; what the layer adds is a product, a
+bias and a cap, and their derivatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from xentropy._types import Arrays, Namespace, Options
+
+from .formula import Formula, Role
+from .formula import value as value_of
+from .formula import vjp as vjp_of
+from .softmax import cross_entropy_index
+
+__all__ = [
+    "Head",
+    "Layer",
+    "Operands",
+    "differentiate",
+    "evaluate",
+    "gradients",
+    "logits",
+    "losses",
+    "on_tape",
+    "rows_at_once",
+]
+
+
+class Layer(NamedTuple):
+    """``softcap * tanh(z / softcap)`` with ``z = scale * (hidden @ weight.T + bias)``."""
+
+    scale: float
+    softcap: float | None
+    dtype: str  # that it is computed in
+    max_memory: int  # bytes for logits and what is made of them
+
+
+class Head(NamedTuple):
+    """A layer and the loss of its logits."""
+
+    layer: Layer
+    formula: Formula
+    smoothing: float | None
+    z_loss: float | None
+
+    @property
+    def is_index(self) -> bool:
+        """Whether labels are indices."""
+        return self.formula is cross_entropy_index
+
+    @property
+    def options(self) -> Options:
+        """Those of the formula."""
+        return {
+            "axis": -1,
+            "dtype": self.layer.dtype,
+            "smoothing": self.smoothing,
+            "z_loss": self.z_loss,
+        }
+
+
+class Operands(NamedTuple):
+    """The arrays of a call in rows."""
+
+    hidden: Any  # (N, D)
+    weight: Any  # (V, D)
+    bias: Any  # (V,), or None
+    labels: Any  # indices (N, 1), or of a distribution (N or 1, V or 1)
+    class_weight: Any  # (V,), (), or None
+    class_mask: Any  # (N or 1, V or 1), or None
+    sample_weight: Any  # (N,), or None
+    keep: Any  # (N,), or None
+
+    def are_rows(self) -> tuple[bool, ...]:
+        """Of which there is one entry a row."""
+        n = self.hidden.shape[0]
+
+        def has_rows(x: Any) -> bool:
+            return x is not None and x.shape[0] == n
+
+        *_, sample_weight, keep = self
+        own = (has_rows(self.labels), False, has_rows(self.class_mask))
+        return (True, False, False, *own, sample_weight is not None, keep is not None)
+
+
+def logits(xp: Namespace, layer: Layer, hidden: Any, weight: Any, bias: Any) -> Any:
+    """The logits of some rows, in the compute dtype."""
+    dtype = getattr(xp, layer.dtype)
+    z = xp.matmul(hidden, xp.permute_dims(weight, (1, 0)), dtype)
+    if bias is not None:
+        z = z + xp.astype(bias, dtype)
+    if layer.scale != 1.0:
+        z = layer.scale * z
+    return z if layer.softcap is None else layer.softcap * xp.tanh(z / layer.softcap)
+
+
+def _arrays(given: Operands, x: Any) -> Arrays:
+    """What the formula takes, of the logits of some rows."""
+    keep = None if given.keep is None else given.keep[:, None]
+    return x, given.labels, given.class_weight, given.class_mask, given.sample_weight, keep
+
+
+def losses(xp: Namespace, head: Head, given: Operands) -> Any:
+    """The losses of some rows."""
+    x = logits(xp, head.layer, given.hidden, given.weight, given.bias)
+    return value_of(xp, head.formula, _arrays(given, x), head.options)
+
+
+def gradients(
+    xp: Namespace, head: Head, given: Operands, wanted: tuple[bool, ...], cotangent: Any
+) -> tuple[Any, ...]:
+    """The gradients of some rows by the operands wanted; None for the others."""
+    layer, dtype = head.layer, getattr(xp, head.layer.dtype)
+    x = logits(xp, layer, given.hidden, given.weight, given.bias)
+    of_layer, others = any(wanted[:3]), wanted[3:]
+    wrt = (of_layer, *others)
+    g, *pulled = vjp_of(xp, head.formula, _arrays(given, x), head.options, wrt, cotangent)
+    found: list[Any] = [None, None, None, *pulled]
+    if not of_layer:
+        return tuple(found)
+    if layer.softcap is not None:
+        u = x / layer.softcap
+        g = g * ((1.0 - u) * (1.0 + u))
+    if layer.scale != 1.0:
+        g = layer.scale * g
+    if wanted[0]:
+        found[0] = xp.matmul(g, given.weight, dtype)
+    if wanted[1]:
+        found[1] = xp.matmul(xp.permute_dims(g, (1, 0)), given.hidden, dtype)
+    if wanted[2]:
+        found[2] = xp.sum(g, axis=0, keepdims=False)
+    return tuple(found)
+
+
+# --- some rows after the other ----------------------------------------------------------------
+
+_HELD = 4
+"""Arrays of the size of the logits that a formula holds."""
+
+
+def rows_at_once(layer: Layer, given: Operands) -> int:
+    """Rows whose logits take no more memory than they may; all where their number is unknown."""
+    count, n = given.hidden.shape[0], given.weight.shape[0]
+    if not isinstance(count, int):
+        return 0
+    each: int = _HELD * (8 if layer.dtype == "float64" else 4) * n
+    return max(1, min(layer.max_memory // each, count))
+
+
+def _parts(layer: Layer, given: Operands) -> Iterator[tuple[Any, Operands]]:
+    """Some rows after the other: where they are, and what the operands hold of them."""
+    step, are_rows = rows_at_once(layer, given), given.are_rows()
+    if not step or step == given.hidden.shape[0]:
+        yield slice(None), given
+        return
+    for start in range(0, given.hidden.shape[0], step):
+        part = slice(start, min(start + step, given.hidden.shape[0]))
+        pairs = zip(given, are_rows, strict=True)
+        yield part, Operands(*(x[part, ...] if is_row else x for x, is_row in pairs))
+
+
+def evaluate(xp: Namespace, head: Head, given: Operands) -> Any:
+    """The losses, (N,), of arrays without automatic differentiation."""
+    found = [losses(xp, head, part) for _, part in _parts(head.layer, given)]
+    return found[0] if len(found) == 1 else xp.concat(found, axis=0)
+
+
+def differentiate(
+    xp: Namespace, head: Head, given: Operands, wanted: tuple[bool, ...], cotangent: Any
+) -> Arrays:
+    """The gradients by the operands wanted, in their dtypes; None for the others."""
+    found: list[list[Any]] = [[] for _ in given]
+    are_rows = given.are_rows()
+    for where, part in _parts(head.layer, given):
+        pulled = gradients(xp, head, part, wanted, cotangent[where])
+        for own, is_row, x in zip(found, are_rows, pulled, strict=True):
+            own[:] = [*own, x] if is_row or not own or x is None else [own[0] + x]
+    return tuple(
+        xp.astype(own[0] if len(own) == 1 else xp.concat(own, axis=0), x.dtype) if want else None
+        for own, x, want in zip(found, given, wanted, strict=True)
+    )
+
+
+def _missing(*arrays: Any, **options: Any) -> Any:
+    raise AssertionError("a head is recorded with its gradients")  # noqa: EM101
+
+
+def on_tape(head: Head) -> Formula:
+    """What stands on the tape for a head."""
+    return _INDEX if head.is_index else _DENSE
+
+
+def _step(labels: Role) -> Formula:
+    differentiated = ("hidden", "weight", "bias", "class_weight", "sample_weight")
+    roles: dict[str, Role] = {
+        name: "elements" if name in differentiated else "constant" for name in Operands._fields
+    }
+    roles["labels"] = labels
+    return Formula("linear", roles, "axis", _missing, _missing)
+
+
+_INDEX, _DENSE = _step("constant"), _step("elements")

@@ -1,0 +1,399 @@
+"""Losses of a linear layer, whose logits are held of some rows and classes at a time.
+
+The logits are computed twice: first for the sums of their rows, which is all that the losses need,
+then for the gradients. In between nothing is held but four numbers a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from xentropy.formulas.linear import Head, Operands
+
+from .by_row import Call, Numbers
+from .engine import engine
+from .memory import ABSENT, named, narrowed, plain, rows_of, widened
+from .of_sums import Label, Sums, dense_loss, index_loss, merge
+from .pool import empty as pooled
+from .threads import run
+
+__all__ = ["State", "gradients", "losses"]
+
+Array = npt.NDArray[Any]
+
+ROWS = 2048
+"""Rows of a tile, at most: the products of more are no faster."""
+LEAST = 64
+"""Classes of a tile, at least."""
+PARTS = 4
+"""Of `max_memory`: logits, what is made of them, the weight widened, a part of its gradient."""
+
+
+class State(NamedTuple):
+    """What the gradients need of the call of the losses."""
+
+    head: Head
+    given: Operands
+    saved: Array  # float64, (N, 4)
+    scale: Array | None  # of each row, float64; 0 leaves it out
+
+
+def losses(head: Head, given: Operands) -> tuple[Array, State]:
+    """The losses, shape (N,), in the compute dtype, and what `gradients` needs."""
+    scale, count = _scale(given), given.hidden.shape[0]
+    tiles = _Tiles(head, given, _indices(scale, count))
+    found = Sums(np.full(tiles.count, -np.inf), *np.zeros((4, tiles.count)))
+    at_label = np.full(tiles.count, np.nan)
+    for part, classes in tiles:
+        x, call = tiles.logits(part, classes), tiles.call(part, classes)
+        sums = np.empty((4, len(x)))
+        engine().sums(call._replace(x=rows_of(x, -1, True)), sums)
+        _add(found, part, sums)
+        if head.is_index:
+            _read_labels(x, call, at_label[part])
+    if head.is_index:
+        label = _label(head, given, tiles.index, at_label)
+        loss, slopes = index_loss(label, tiles.numbers, _whole(found))
+    else:
+        loss, slopes = dense_loss(tiles.numbers, _whole(found))
+    result, saved = np.zeros(count, tiles.real), np.zeros((count, 4))
+    result[tiles.index] = loss if scale is None else scale[tiles.index] * loss
+    saved[tiles.index] = slopes.T
+    return result, State(head, given, saved, scale)
+
+
+def gradients(
+    state: State, cotangent: Array, wanted: tuple[bool, ...], empty: Any = pooled
+) -> tuple[Array | None, ...]:
+    """The gradients by hidden, weight and bias, where they are wanted, in their dtypes."""
+    head, given, saved, scale = state
+    scaled = np.broadcast_to(np.asarray(cotangent, np.float64), saved.shape[:1])
+    if scale is not None:
+        scaled = np.where(scale == 0, 0.0, scaled * scale)
+    tiles = _Tiles(head, given, _indices(scaled, len(saved)))
+    return _Gradients(tiles, saved, scaled, wanted, empty).found()
+
+
+# --- what is left out -------------------------------------------------------------------------
+
+
+def _scale(given: Operands) -> Array | None:
+    """The weight of each row; None where all are 1."""
+    if given.sample_weight is None and given.keep is None:
+        return None
+    scale = np.ones(given.hidden.shape[0])
+    if given.sample_weight is not None:
+        scale = scale * np.asarray(given.sample_weight, np.float64)
+    return scale if given.keep is None else np.where(given.keep, scale, 0.0)
+
+
+def _indices(scale: Array | None, count: int) -> Array | slice:
+    """The rows that are not left out."""
+    if scale is None or scale.all():
+        return slice(0, count)
+    return np.flatnonzero(scale)
+
+
+# --- tiles ------------------------------------------------------------------------------------
+
+
+class _Tiles:
+    """The logits of some rows and classes, one tile after the other, in the same memory."""
+
+    def __init__(self, head: Head, given: Operands, index: Array | slice) -> None:
+        self.head, self.given, self.index = head, given, index
+        self.real: Any = np.dtype(head.layer.dtype)
+        self.n, self.features = given.weight.shape
+        self.count = index.stop if isinstance(index, slice) else index.size
+        self.numbers = Numbers(float(head.smoothing or 0.0), float(head.z_loss or 0.0))
+        most = max(head.layer.max_memory // PARTS // self.real.itemsize, LEAST)
+        self.rows = max(min(self.count, ROWS, most // LEAST), 1)
+        self.classes = min(self.n, max(most // max(self.rows, self.features), LEAST))
+        self._memory: dict[str, Array] = {}
+        self._most, self._hidden = most, dict[int, Array]()
+        self._weight: tuple[int, Array] | None = None
+        self._share = _shares(head, given)
+
+    def __iter__(self) -> Iterator[tuple[slice, slice]]:
+        """The rows and the classes of each tile; all rows of some classes first."""
+        for classes in _slices(self.n, self.classes):
+            for part in _slices(self.count, self.rows):
+                yield part, classes
+
+    def memory(self, name: str, *shape: int) -> Array:
+        """An array that lives as long as the tiles."""
+        size = int(np.prod(shape))
+        if name not in self._memory or self._memory[name].size < size:
+            self._memory[name] = np.empty(size, self.real)
+        return self._memory[name][:size].reshape(shape)
+
+    def of_rows(self, x: Array, part: slice) -> Array:
+        """What an array has for some of the rows that are not left out."""
+        if isinstance(self.index, slice):
+            return x[part]
+        return x[self.index[part]]
+
+    def hidden(self, part: slice) -> Array:
+        """The features of some rows, times the scale, in the compute dtype."""
+        if part.start not in self._hidden:
+            found = self._make_hidden(part)
+            if self.count * self.features > self._most:
+                return found
+            self._hidden[part.start] = found
+        return self._hidden[part.start]
+
+    def _make_hidden(self, part: slice) -> Array:
+        scale = self.head.layer.scale
+        x = widened(self.of_rows(self.given.hidden, part)).astype(self.real, copy=False)
+        return x if scale == 1.0 else x * self.real.type(scale)
+
+    def weight(self, classes: slice) -> Array:
+        """The weight of some classes, in the compute dtype."""
+        if self._weight is None or self._weight[0] != classes.start:
+            found = widened(self.given.weight[classes]).astype(self.real, copy=False)
+            self._weight = classes.start, found
+        return self._weight[1]
+
+    def logits(self, part: slice, classes: slice) -> Array:
+        """The logits of a tile."""
+        layer, bias = self.head.layer, self.given.bias
+        hidden, weight = self.hidden(part), self.weight(classes)
+        z = self.memory("logits", len(hidden), len(weight))
+        np.matmul(hidden, weight.T, out=z)
+        if bias is not None or layer.softcap is not None:
+            added = None
+            if bias is not None:
+                added = widened(bias[classes]).astype(self.real) * self.real.type(layer.scale)
+            _by_block(z, lambda block: _finish(block, added, layer.softcap))
+        return z
+
+    def call(self, part: slice, classes: slice) -> Call:
+        """A call of a kernel on a tile, but for its logits."""
+        given, n, real = self.given, classes.stop - classes.start, self.real
+        count, labels, t = part.stop - part.start, ABSENT, np.empty((0, n), real)
+        if self.head.is_index:
+            y = self.of_rows(given.labels, part).reshape(-1).astype(np.int64)
+            # Of other tiles, and those that are none, are none here.
+            labels = np.where((y >= classes.start) & (y < classes.stop), y - classes.start, -1)
+        else:
+            t = _part_of(given.labels, self, part, classes)
+            t = np.broadcast_to(np.asarray(widened(t), real), (count, n))
+        class_weight, mask = np.empty(0, real), np.empty((1, 0), np.bool_)
+        if given.class_weight is not None:
+            every = np.broadcast_to(widened(given.class_weight), (self.n,))
+            class_weight = np.ascontiguousarray(every[classes], real)
+        if given.class_mask is not None:
+            mask = _part_of(given.class_mask, self, part, classes)
+            mask = np.ascontiguousarray(np.broadcast_to(mask, (len(mask), n)))
+        shares = np.empty((1, 0), real)
+        if self._share is not None:
+            share = self._share if len(self._share) == 1 else self.of_rows(self._share, part)
+            each = share * (mask if mask.size else np.ones((1, n)))
+            shares = np.asarray(each * class_weight if class_weight.size else each, real)
+        return Call(
+            "index" if self.head.is_index else "dense",
+            (count,),
+            rows_of(np.empty((1, 1), real), -1, True),
+            labels,
+            rows_of(t, -1, engine().BY_STRIDES),
+            class_weight,
+            shares,
+            mask,
+            self.numbers,
+            np.empty(0),
+        )
+
+
+def _slices(count: int, step: int) -> Iterator[slice]:
+    return (slice(i, min(i + step, count)) for i in range(0, count, step))
+
+
+def _part_of(x: Array, tiles: _Tiles, part: slice, classes: slice) -> Array:
+    """Of an array of one row for each, or one for all, and of one column for each, or for all."""
+    x = x.reshape((1, 1)) if x.ndim == 0 else x
+    x = x if x.shape[1] == 1 else x[:, classes]
+    return x if x.shape[0] == 1 else tiles.of_rows(x, part)
+
+
+def _shares(head: Head, given: Operands) -> Array | None:
+    """What smoothing gives a class that is kept, (N or 1, 1), but for its weight."""
+    if not head.smoothing:
+        return None
+    n = given.weight.shape[0]
+    if given.class_mask is None:
+        return np.full((1, 1), head.smoothing / n)
+    mask = given.class_mask
+    count = np.count_nonzero(mask, axis=1, keepdims=True) * (n // mask.shape[1])
+    return np.asarray(head.smoothing / np.maximum(count, 1))
+
+
+def _by_block(x: Array, work: Callable[..., None], *others: Array) -> None:
+    """Work on some rows after the other, in threads."""
+
+    def some(start: int, stop: int) -> int:
+        with np.errstate(all="ignore"):
+            work(x[start:stop], *(other[start:stop] for other in others))
+        return 0
+
+    run(some, (), len(x), x.size)
+
+
+def _finish(z: Array, bias: Array | None, softcap: float | None) -> None:
+    """Add the bias and cap, in place."""
+    if bias is not None:
+        z += bias
+    if softcap is not None:
+        cap = z.dtype.type(softcap)
+        np.divide(z, cap, out=z)
+        np.tanh(z, out=z)
+        np.multiply(z, cap, out=z)
+
+
+def _uncap(g: Array, x: Array, softcap: float) -> None:
+    """Multiply with the derivative of the cap, in place; ``x`` is overwritten."""
+    x /= x.dtype.type(softcap)
+    g *= 1 - x
+    x += 1
+    g *= x
+
+
+# --- sums -------------------------------------------------------------------------------------
+
+
+def _add(found: Sums, part: slice, sums: Array) -> None:
+    """Add the sums of a tile to those of its rows."""
+    top, rest, spread, mass = sums
+    rest[top == -np.inf] = 0
+    new = (top, rest, spread, mass, np.zeros_like(top))
+    pairs = [np.stack([old[part], x], 1) for old, x in zip(found, new, strict=True)]
+    with np.errstate(all="ignore"):
+        merged = merge(Sums(*pairs))
+    none = merged.top == -np.inf
+    for old, x, pair in zip(found, merged, pairs, strict=True):
+        old[part] = np.where(none, pair.sum(1), x)
+
+
+def _whole(sums: Sums) -> Sums:
+    """NaN where a row has no softmax."""
+    with np.errstate(all="ignore"):
+        return sums._replace(rest=sums.rest + (sums.top - sums.top))
+
+
+def _read_labels(x: Array, call: Call, found: Array) -> None:
+    """Note the logits at the labels that a tile has."""
+    r = np.flatnonzero(call.labels >= 0)
+    y = call.labels[r]
+    found[r] = x[r, y]
+    if call.mask.size:
+        found[r[~call.mask[r % len(call.mask), y]]] = -np.inf
+
+
+def _label(head: Head, given: Operands, index: Any, x: Array) -> Label:
+    """What each row has at its label."""
+    n, y = given.weight.shape[0], given.labels.reshape(-1)[index].astype(np.int64)
+    y = np.where((y >= 0) & (y < n), y, 0)
+    weight: Any = 1.0
+    if given.class_weight is not None:
+        every = np.broadcast_to(widened(given.class_weight), (n,))
+        weight = every[y].astype(head.layer.dtype).astype(np.float64)
+    share: Any = _shares(head, given)
+    if share is None:
+        return Label(x, weight, 0.0)
+    share = share[:, 0] if len(share) == 1 else share[index, 0]
+    if given.class_mask is not None:
+        mask = np.broadcast_to(given.class_mask, (given.hidden.shape[0], n))
+        share = share * mask[np.arange(len(mask))[index], y]
+    return Label(x, weight, share * weight)
+
+
+# --- gradients --------------------------------------------------------------------------------
+
+
+class _Gradients:
+    """The gradients, added up tile by tile in the compute dtype."""
+
+    def __init__(
+        self, tiles: _Tiles, saved: Array, scale: Array, wanted: tuple[bool, ...], empty: Any
+    ) -> None:
+        self.tiles, self.saved, self.scale = tiles, saved, scale
+        given = tiles.given
+        self.results: list[Array | None] = [None, None, None]
+        for i, x in enumerate(given[:3]):
+            if wanted[i] and x is not None:
+                self.results[i] = empty(x.shape, plain(x.reshape(-1)[:0]).dtype)
+        self.by_hidden = np.zeros((tiles.count if wanted[0] else 0, tiles.features), tiles.real)
+
+    def found(self) -> tuple[Array | None, ...]:
+        """All of them; None where they are not wanted."""
+        tiles, (by_hidden, by_weight, by_bias) = self.tiles, self.results
+        parts = list(_slices(tiles.count, tiles.rows))
+        for classes in _slices(tiles.n, tiles.classes):
+            sums = (
+                _Sum(tiles, "by weight", by_weight, classes),
+                _Sum(tiles, "by bias", by_bias, classes),
+            )
+            for part in parts:
+                g, hidden = self._logits(part, classes), tiles.hidden(part)
+                if by_hidden is not None:
+                    product = tiles.memory("product", len(g), tiles.features)
+                    self.by_hidden[part] += np.matmul(g, tiles.weight(classes), out=product)
+                sums[0].add(g.T, hidden)
+                sums[1].add(g.T, np.full(len(g), tiles.head.layer.scale, g.dtype))
+            for each in sums:
+                each.finish()
+        if by_hidden is not None:
+            by_hidden[...] = 0
+            found = self.by_hidden
+            if tiles.head.layer.scale != 1.0:
+                found *= tiles.real.type(tiles.head.layer.scale)
+            by_hidden[tiles.index] = narrowed(found, by_hidden.dtype)
+        pairs = zip(self.results, tiles.given[:3], strict=True)
+        return tuple(None if x is None else named(x, like.dtype) for x, like in pairs)
+
+    def _logits(self, part: slice, classes: slice) -> Array:
+        """The gradient by the products of a tile."""
+        tiles, softcap = self.tiles, self.tiles.head.layer.softcap
+        x = tiles.logits(part, classes)
+        out = x if softcap is None else tiles.memory("gradient", *x.shape)
+        call = tiles.call(part, classes)._replace(x=rows_of(x, -1, True))
+        scale, saved = (
+            np.ascontiguousarray(tiles.of_rows(y, part)) for y in (self.scale, self.saved)
+        )
+        engine().gradients(call, scale, saved, out.reshape(-1))
+        if softcap is not None:
+            _by_block(out, lambda g, x: _uncap(g, x, softcap), x)
+        return out
+
+
+class _Sum:
+    """A sum of products for some classes, written where it belongs."""
+
+    def __init__(self, tiles: _Tiles, name: str, result: Array | None, classes: slice) -> None:
+        self.tiles, self.name, self.is_empty = tiles, name, True
+        self.target = self.total = None if result is None else result[classes]
+        if self.target is not None and self.target.dtype != tiles.real:
+            self.total = tiles.memory(name, *self.target.shape)
+
+    def add(self, a: Array, b: Array) -> None:
+        """Add a product."""
+        if self.total is None:
+            return
+        if self.is_empty:
+            np.matmul(a, b, out=self.total)
+        else:
+            part = self.tiles.memory(f"part of {self.name}", *self.total.shape)
+            self.total += np.matmul(a, b, out=part)
+        self.is_empty = False
+
+    def finish(self) -> None:
+        """Write it, if it was added up elsewhere."""
+        if self.target is None or self.total is None:
+            return
+        if self.is_empty:
+            self.target[...] = 0
+        elif self.total is not self.target:
+            self.target[...] = narrowed(self.total, self.target.dtype)

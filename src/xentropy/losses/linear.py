@@ -1,0 +1,216 @@
+"""The loss of a linear layer, without its logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xentropy import _steps as steps
+from xentropy._types import A, Reduction, Weak
+from xentropy.formulas import softmax as formulas
+from xentropy.formulas.linear import Head, Layer, Operands
+from xentropy.reduction import reduce
+from xentropy.validation import Call, count, head, number, smoothing
+
+__all__ = ["linear_cross_entropy"]
+
+
+def linear_cross_entropy(
+    hidden: A,
+    weight: Weak,
+    labels: Weak,
+    *,
+    bias: Weak | None = None,
+    softcap: float | None = None,
+    scale: float = 1.0,
+    ignore_index: int | None = None,
+    max_memory: int = 64 * 2**20,
+    class_weight: Weak | None = None,
+    class_mask: Weak | None = None,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    sample_weight: Weak | None = None,
+    where: Weak | None = None,
+    reduction: Reduction = "none",
+    denominator: Weak | None = None,
+) -> A:
+    """Softmax cross-entropy in nats of a linear layer, whose logits are never held all at once.
+
+    It is `cross_entropy` of the logits ``softcap * tanh(z / softcap)``, or ``z`` without a cap,
+    with ::
+
+        z = scale * (hidden @ weight.T + bias)
+
+    of which some rows and classes are computed at a time. Gradients are by ``hidden``, ``weight``,
+    ``bias`` and the other floating arrays, in the memory that they take themselves.
+
+    Parameters
+    ----------
+    hidden : array, float, shape (..., D)
+        The features of each example.
+    weight : array, float, shape (V, D)
+        A row for each class of the vocabulary.
+    labels : array, int of shape (...), or real of the rank of ``hidden``
+        The class of each example, in ``[0, V)``, or the probability of each class, shape (..., V)
+        or 1 along any axis.
+    bias : array, float, shape (V,), optional
+        Added to the products.
+    softcap : float, optional
+        A positive number that the logits do not exceed.
+    scale : float, default 1.0
+        A factor of the logits, an inverse temperature.
+    ignore_index : int, optional
+        The index label of examples to leave out; they take part in no matrix product where labels
+        can be read without cost. It does not apply to distributions.
+    max_memory : int, default 64 MiB
+        Bytes that logits, and what is made of them, may take at a time, besides arguments and
+        results. With less than a row of logits takes, a row is computed at a time.
+    class_weight : array, real, shape () or (V,), optional
+        A factor for each class; ``sum_c class_weight[c] * labels[c]`` enters the denominator of the
+        mean.
+    class_mask : array, bool, shape (V,) or (..., V) or 1 along any axis, optional
+        True keeps. The other classes get no probability, no smoothing and gradient 0.
+    label_smoothing : float, default 0.0
+        With ``s`` in [0, 1] the labels become ``(1 - s) * labels + s / V``.
+    z_loss : float, default 0.0
+        Adds ``z_loss * logsumexp(logits)**2``, without class weights.
+    sample_weight : array, real, shape of the losses or 1 along any axis, or (), optional
+        A factor for each example; it also enters the denominator of the mean.
+    where : array, bool, shaped like ``sample_weight``, optional
+        True keeps. The other examples are left out.
+    reduction : {"none", "sum", "mean", "partial"}, default "none"
+        The losses, their sum, the sum divided by the sum of the weights, or both as a `Mean`.
+    denominator : number or 0-d array, optional
+        Divides the sum in the place of the weights; only with ``reduction="mean"``.
+
+    Returns
+    -------
+    array or Mean
+        The losses, shape (...), or their reduction, shape (). Computed and returned in float32, in
+        float64 if ``hidden`` is; sums over examples in float64 where the device has it.
+
+    Raises
+    ------
+    LabelError
+        If labels that can be read without cost hold an index outside ``[0, V)`` that is not left
+        out.
+    ShapeError
+        If shapes do not fit as above, or ``V`` is 0.
+    DTypeError
+        If ``hidden``, ``weight`` or ``bias`` are not floating, labels of the shape of the losses
+        not integers, or a mask not bool.
+    OptionError
+        If an option has a value that it does not take.
+    MixedBackendError
+        If arguments belong to two frameworks or lie on two devices.
+
+    See Also
+    --------
+    cross_entropy : The same of logits that are held; its notes hold here.
+
+    Notes
+    -----
+    The loss is no farther from the true one than that of logits computed in the same dtype;
+    16-bit products are added up in float32.
+
+    The logits are computed twice where gradients are wanted, once for the losses and once for the
+    gradients: four matrix products in the place of three. What is not wanted, as the gradient of a
+    frozen ``weight``, is not computed.
+
+    Elsewhere: ``torch.nn.functional.linear_cross_entropy`` (mean and ``ignore_index=-100`` by
+    default) holds all the logits with label smoothing or distributions, and has neither forward
+    mode nor second derivatives.
+
+    References
+    ----------
+    .. [1] E. Wijmans et al., "Cut Your Losses in Large-Vocabulary Language Models", ICLR 2025.
+    .. [2] P. Hsu et al., "Liger Kernel: Efficient Triton Kernels for LLM Training", 2024.
+
+    Examples
+    --------
+    >>> import numpy as np, xentropy
+    >>> hidden = np.array([[1.0, 0.0], [0.5, -1.0]])
+    >>> weight = np.array([[1.0, 2.0], [0.0, -1.0], [-1.0, 0.5]])
+    >>> xentropy.linear_cross_entropy(hidden, weight, np.array([0, 1]))
+    array([0.40760596, 0.14161076])
+    >>> xentropy.cross_entropy(hidden @ weight.T, np.array([0, 1]))
+    array([0.40760596, 0.14161076])
+    """
+    call = Call(
+        "linear_cross_entropy",
+        hidden=hidden,
+        weight=weight,
+        labels=labels,
+        bias=bias,
+        class_weight=class_weight,
+        class_mask=class_mask,
+        sample_weight=sample_weight,
+        where=where,
+        denominator=denominator,
+        reduction=reduction,
+    )
+    head(call, "either", ignore_index=ignore_index)
+    formula = formulas.cross_entropy_index if call.index else formulas.cross_entropy_dense
+    s, z = smoothing(call, label_smoothing), number(call, "z_loss", z_loss) or None
+    whole = Head(_layer(call, scale, softcap, max_memory), formula, s, z)
+    given = _operands(call)
+    losses = steps.reshape(call.backend.linear(whole, given), tuple(call.x.shape[:-1]))
+    return reduce(call, losses, lambda: _class_weights(call, given))
+
+
+def _layer(call: Call, scale: float, softcap: float | None, max_memory: int) -> Layer:
+    if softcap is not None:
+        rule = "a positive number, or None"
+        softcap = number(call, "softcap", softcap, rule, lambda c: 0.0 < c < float("inf"))
+    factor = number(call, "scale", scale)
+    return Layer(factor, softcap, call.dtype, count(call, "max_memory", max_memory))
+
+
+def _operands(call: Call) -> Operands:
+    """The arrays of the call in rows."""
+    one = call.hidden[..., :1]
+
+    def of_losses(x: Any) -> Any:
+        return None if x is None else steps.reshape(steps.broadcast(x, one[..., 0]), (-1,))
+
+    def of_logits(x: Any) -> Any:
+        """One row for each example, or one for all."""
+        if x is None or x.ndim < 2:
+            return None if x is None else steps.reshape(x, (1, -1))
+        if all(n == 1 for n in x.shape[:-1]) and call.x.ndim > 1:
+            return steps.reshape(x, (1, x.shape[-1]))
+        like = (
+            one
+            if x.shape[-1] == 1
+            else x | (one != one)
+            if call.kind(x) == "bool"
+            else x + call.backend.xp.astype(call.backend.xp.zeros_like(one), x.dtype)
+        )
+        return steps.reshape(steps.broadcast(x, like), (-1, x.shape[-1]))
+
+    labels = steps.reshape(call.labels, (-1, 1)) if call.index else of_logits(call.labels)
+    return Operands(
+        steps.reshape(call.hidden, (-1, call.hidden.shape[-1])),
+        call.weight,
+        call.bias,
+        labels,
+        call.class_weight,
+        of_logits(call.class_mask),
+        of_losses(call.sample_weight),
+        of_losses(call.keep),
+    )
+
+
+def _class_weights(call: Call, given: Operands) -> Any:
+    """``sum_c w_c t_c`` of the unsmoothed labels, in the shape of the losses."""
+    xp, n, labels = call.backend.xp, call.x.shape[-1], given.labels
+    weight = steps.cast(call.class_weight, getattr(xp, call.dtype))
+    if call.index:
+        y = labels[:, 0]
+        wrong = (y < 0) | (y >= n)
+        every = weight if weight.ndim else steps.reshape(weight, (1,))
+        at = steps.at(every, xp.where(wrong, 0, y) if weight.ndim else xp.zeros_like(y))
+        found = steps.choose(~wrong, at, 0.0)
+    else:
+        found = steps.dot(steps.cast(labels, getattr(xp, call.dtype)), weight, n)
+        found = steps.broadcast(found, given.hidden[:, 0])
+    return steps.reshape(found, tuple(call.x.shape[:-1]))
