@@ -173,12 +173,16 @@ def _is_numeric(dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "biufc" or (dtype.kind == "V" and not dtype.name.startswith("void"))
 
 
+def _is_finite(x: float) -> bool:
+    return -math.inf < x < math.inf  # a compiler of dynamic numbers does not read math.isfinite
+
+
 def number(
     call: Call,
     name: str,
     value: Any,
     rule: str = "a finite number",
-    accept: Callable[[float], bool] = math.isfinite,
+    accept: Callable[[float], bool] = _is_finite,
 ) -> float:
     """A numeric option, rounded to the compute dtype."""
     hint = ""

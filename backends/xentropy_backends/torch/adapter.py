@@ -14,10 +14,11 @@ from xentropy._types import Arrays, Options
 from xentropy.dispatch import AutodiffBackend, LayoutError
 from xentropy.formulas import formula as rules
 from xentropy.formulas.formula import Formula
+from xentropy.formulas.linear import Head, Operands
 from xentropy.formulas.numeric import split_sum
 from xentropy.kernels import calls, plain
 
-from . import kernels
+from . import kernels, linear
 
 __all__ = ["backend"]
 
@@ -346,6 +347,9 @@ class _Torch(AutodiffBackend):
             return _Rule.apply(formula, options, *arrays)
         # Without a gradient Dynamo would hand a context to `forward`, which has none.
         return rules.value(_namespace, formula, arrays, options)
+
+    def linear(self, head: Head, given: Operands) -> Any:
+        return linear.losses(head, given)
 
     def plain_cross_entropy(self, x: Any, labels: Any, reduction: str) -> Any:
         if not isinstance(labels, torch.Tensor) or labels.dtype != torch.int64:

@@ -24,6 +24,7 @@ __all__ = [
     "is_plain",
     "lend",
     "plain_cross_entropy",
+    "take",
     "transforming",
 ]
 
@@ -102,7 +103,8 @@ def _widened(x: Any) -> Any:
     return x.float() if x is not None and x.dtype == torch.bfloat16 else x
 
 
-def _take(x: np.ndarray[Any, Any]) -> Any:
+def take(x: np.ndarray[Any, Any]) -> Any:
+    """The inverse: a tensor on the memory of an array."""
     tensor = torch.from_numpy(x)
     return tensor.view(torch.bfloat16) if x.dtype == np.uint16 else tensor
 
@@ -138,7 +140,7 @@ def plain_cross_entropy(x: Any, labels: Any, reduction: str) -> tuple[Any, Any] 
     if found is None:
         return None
     result, gradient = found
-    return torch.from_numpy(result), None if gradient is None else _take(gradient)
+    return torch.from_numpy(result), None if gradient is None else take(gradient)
 
 
 _SURE = 1e-6
@@ -202,7 +204,7 @@ class Kernel:
             call = (self.formula, _at_home(arrays), self.options)
             return fused.value(self._xp, _fused_ops, *call)
         if self._is_on_host(arrays):
-            return _take(self._losses(saving, arrays))
+            return take(self._losses(saving, arrays))
         return rules.value(self._xp, self.formula, arrays, self.options)
 
     def gradient(self, cotangent: Any, arrays: Arrays) -> Any:
@@ -214,7 +216,7 @@ class Kernel:
             if self.state is None:
                 self._losses(True, arrays)
             assert self.state is not None
-            return _take(calls.gradient(self.state, lend(cotangent)))
+            return take(calls.gradient(self.state, lend(cotangent)))
         return self.first_partial(cotangent, *arrays)
 
     def first_partial(self, cotangent: Any, *arrays: Any) -> Any:

@@ -6,8 +6,8 @@ bias and a cap, and their derivatives.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeAlias
 
 from xentropy._types import Arrays, Namespace, Options
 
@@ -28,6 +28,9 @@ __all__ = [
     "on_tape",
     "rows_at_once",
 ]
+
+
+Apply: TypeAlias = Callable[[Formula, Arrays, Options], Any]
 
 
 class Layer(NamedTuple):
@@ -104,9 +107,11 @@ def _arrays(given: Operands, x: Any) -> Arrays:
     return x, given.labels, given.class_weight, given.class_mask, given.sample_weight, keep
 
 
-def losses(xp: Namespace, head: Head, given: Operands) -> Any:
-    """The losses of some rows."""
+def losses(xp: Namespace, head: Head, given: Operands, apply: Apply | None = None) -> Any:
+    """The losses of some rows; with the `apply` of a backend they can be differentiated."""
     x = logits(xp, head.layer, given.hidden, given.weight, given.bias)
+    if apply is not None:
+        return apply(head.formula, _arrays(given, x), head.options)
     return value_of(xp, head.formula, _arrays(given, x), head.options)
 
 

@@ -21,7 +21,7 @@ from .of_sums import Label, Sums, dense_loss, index_loss, merge
 from .pool import empty as pooled
 from .threads import run
 
-__all__ = ["State", "gradients", "losses"]
+__all__ = ["SAVED", "State", "gradients", "losses", "restored"]
 
 Array = npt.NDArray[Any]
 
@@ -33,12 +33,16 @@ PARTS = 4
 """Of `max_memory`: logits, what is made of them, the weight widened, a part of its gradient."""
 
 
+SAVED = 4
+"""Numbers that are saved of a row."""
+
+
 class State(NamedTuple):
     """What the gradients need of the call of the losses."""
 
     head: Head
     given: Operands
-    saved: Array  # float64, (N, 4)
+    saved: Array  # float64, (N, SAVED)
     scale: Array | None  # of each row, float64; 0 leaves it out
 
 
@@ -60,10 +64,15 @@ def losses(head: Head, given: Operands) -> tuple[Array, State]:
         loss, slopes = index_loss(label, tiles.numbers, _whole(found))
     else:
         loss, slopes = dense_loss(tiles.numbers, _whole(found))
-    result, saved = np.zeros(count, tiles.real), np.zeros((count, 4))
+    result, saved = np.zeros(count, tiles.real), np.zeros((count, SAVED))
     result[tiles.index] = loss if scale is None else scale[tiles.index] * loss
     saved[tiles.index] = slopes.T
     return result, State(head, given, saved, scale)
+
+
+def restored(head: Head, given: Operands, saved: Array) -> State:
+    """The state of a call of which only the numbers were kept."""
+    return State(head, given, saved, _scale(given))
 
 
 def gradients(
