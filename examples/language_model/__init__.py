@@ -1,0 +1,1 @@
+"""A small language model, trained with its logits held and without, on PyTorch and on JAX."""
