@@ -20,11 +20,13 @@ __all__ = [
     "Head",
     "Layer",
     "Operands",
+    "arrays",
     "differentiate",
     "evaluate",
     "gradients",
     "logits",
     "losses",
+    "most_rows",
     "on_tape",
     "rows_at_once",
 ]
@@ -80,7 +82,8 @@ class Operands(NamedTuple):
         n = self.hidden.shape[0]
 
         def has_rows(x: Any) -> bool:
-            return x is not None and x.shape[0] == n
+            # A length that is not known is not 1.
+            return x is not None and (x.shape[0] != 1 or n == 1)
 
         *_, sample_weight, keep = self
         own = (has_rows(self.labels), False, has_rows(self.class_mask))
@@ -98,7 +101,7 @@ def logits(xp: Namespace, layer: Layer, hidden: Any, weight: Any, bias: Any) -> 
     return z if layer.softcap is None else layer.softcap * xp.tanh(z / layer.softcap)
 
 
-def _arrays(given: Operands, x: Any) -> Arrays:
+def arrays(given: Operands, x: Any) -> Arrays:
     """What the formula takes, of the logits of some rows."""
     keep = None if given.keep is None else given.keep[:, None]
     return x, given.labels, given.class_weight, given.class_mask, given.sample_weight, keep
@@ -107,7 +110,7 @@ def _arrays(given: Operands, x: Any) -> Arrays:
 def losses(xp: Namespace, head: Head, given: Operands) -> Any:
     """The losses of some rows."""
     x = logits(xp, head.layer, given.hidden, given.weight, given.bias)
-    return value_of(xp, head.formula, _arrays(given, x), head.options)
+    return value_of(xp, head.formula, arrays(given, x), head.options)
 
 
 def gradients(
@@ -118,7 +121,7 @@ def gradients(
     x = logits(xp, layer, given.hidden, given.weight, given.bias)
     of_layer, others = any(wanted[:3]), wanted[3:]
     wrt = (of_layer, *others)
-    g, *pulled = vjp_of(xp, head.formula, _arrays(given, x), head.options, wrt, cotangent)
+    g, *pulled = vjp_of(xp, head.formula, arrays(given, x), head.options, wrt, cotangent)
     found: list[Any] = [None, None, None, *pulled]
     if not of_layer:
         return tuple(found)
@@ -142,13 +145,17 @@ _HELD = 4
 """Arrays of the size of the logits that a formula holds."""
 
 
+def most_rows(layer: Layer, n: int) -> int:
+    """Rows whose logits, of ``n`` classes, take no more memory than they may; one at least."""
+    return max(1, layer.max_memory // (_HELD * (8 if layer.dtype == "float64" else 4) * n))
+
+
 def rows_at_once(layer: Layer, given: Operands) -> int:
-    """Rows whose logits take no more memory than they may; all where their number is unknown."""
-    count, n = given.hidden.shape[0], given.weight.shape[0]
+    """As many of the rows; all, as 0, where their number is unknown."""
+    count = given.hidden.shape[0]
     if not isinstance(count, int):
         return 0
-    each: int = _HELD * (8 if layer.dtype == "float64" else 4) * n
-    return max(1, min(layer.max_memory // each, count))
+    return max(1, min(most_rows(layer, given.weight.shape[0]), count))
 
 
 def _parts(layer: Layer, given: Operands) -> Iterator[tuple[Any, Operands]]:
