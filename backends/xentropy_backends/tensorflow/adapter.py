@@ -13,10 +13,11 @@ from xentropy._types import Arrays, Namespace, Options
 from xentropy.dispatch import AutodiffBackend
 from xentropy.errors import UnsupportedError
 from xentropy.formulas.formula import Formula, value, vjp
+from xentropy.formulas.linear import Head, Operands
 from xentropy.formulas.numeric import exact_log1p, split_sum
 from xentropy.kernels import calls, plain
 
-from . import kernels
+from . import kernels, linear
 
 __all__ = ["backend"]
 
@@ -223,6 +224,10 @@ class _TensorFlow(AutodiffBackend):
             return plain.by_formulas(self.apply, x, y, reduction, _REAL[x.dtype])
 
         return kernels.plain_cross_entropy(x, labels, reduction, by_formulas)
+
+    @tf.autograph.experimental.do_not_convert
+    def linear(self, head: Head, given: Operands) -> Any:
+        return linear.losses(self.xp, self.apply, head, given)
 
     def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
         # An identity makes each argument distinct, also where the caller passes one tensor twice.

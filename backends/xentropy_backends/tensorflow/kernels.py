@@ -18,7 +18,19 @@ from xentropy.formulas.formula import Formula, jvp, vjp
 from xentropy.kernels import calls, plain
 from xentropy.kernels.pool import aligned
 
-__all__ = ["Kernel", "accelerated", "find", "is_recorded", "place", "plain_cross_entropy"]
+__all__ = [
+    "Kernel",
+    "accelerated",
+    "are_watched",
+    "find",
+    "has_tangent",
+    "is_recorded",
+    "lend",
+    "place",
+    "plain_cross_entropy",
+    "take",
+    "widened",
+]
 
 
 def _map_rows(f: Callable[..., Any], rows: Arrays, step: int, /) -> Any:
@@ -134,18 +146,18 @@ class _OnHost(Kernel):
         self._state: Any = None
 
     def value(self, arrays: Arrays) -> Any:
-        lent = (_lend(arrays[0]), *(_lend(_widened(x)) for x in arrays[1:]))
+        lent = (lend(arrays[0]), *(lend(widened(x)) for x in arrays[1:]))
         saving = is_recorded()
         call = functools.partial(calls.losses, saving=saving, upstream=self._upstream)
         with np.errstate(all="ignore"):
             losses, self._state = call(self.formula, lent, self.options, empty=aligned)
-        return _take(losses)
+        return take(losses)
 
     def slope(self, upstream: Any, arrays: Arrays) -> Any:
         if tf.is_symbolic_tensor(upstream):  # of many at once, as in tape.jacobian
             only = (True, *(False for _ in arrays[1:]))
             return vjp(self.xp, self.formula, arrays, self.options, only, upstream)[0]
-        return _take(calls.gradient(self._state, _lend(upstream), empty=aligned))
+        return take(calls.gradient(self._state, lend(upstream), empty=aligned))
 
 
 def find(
@@ -179,8 +191,16 @@ def is_recorded() -> bool:
     return _record is None or bool(_record.could_possibly_record())
 
 
-def _has_tangent(x: Any) -> bool:
-    return bool(_forwardprop_util.pack_tangents([x]).tangents)
+def are_watched(tensors: list[Any]) -> bool:
+    """Whether a tape watches one of the tensors, or may do so."""
+    return _record is None or bool(_record.should_record_backprop(tensors))
+
+
+def has_tangent(*tensors: Any) -> bool:
+    """Whether forward mode is under way for one of the tensors, or may be."""
+    if _forwardprop_util is None:
+        return is_recorded()
+    return bool(_forwardprop_util.pack_tangents(list(tensors)).tangents)
 
 
 def plain_cross_entropy(
@@ -192,9 +212,9 @@ def plain_cross_entropy(
     if any(tf.is_symbolic_tensor(t) or accelerated(t) for t in (x, labels)):
         return None
     recorded = is_recorded()
-    if recorded and _has_tangent(x):
+    if recorded and has_tangent(x):
         return None
-    lent, y = _lend(x), np.from_dlpack(labels)
+    lent, y = lend(x), np.from_dlpack(labels)
     if not plain.serves(lent, y, reduction):
         return None
     upstream = None
@@ -203,8 +223,8 @@ def plain_cross_entropy(
     found = plain.cross_entropy(lent, y, reduction, upstream, aligned)
     if found is None:
         return None
-    result = _take(found[0])
-    return result if found[1] is None else _connect(x, result, [_take(found[1])], by_formulas)
+    result = take(found[0])
+    return result if found[1] is None else _connect(x, result, [take(found[1])], by_formulas)
 
 
 def _connect(x: Any, result: Any, early: list[Any], by_formulas: Callable[[Any], Any]) -> Any:
@@ -214,7 +234,7 @@ def _connect(x: Any, result: Any, early: list[Any], by_formulas: Callable[[Any],
     """
 
     def gradient(cotangent: Any) -> Any:
-        if early and not is_recorded() and np.all(_lend(cotangent) == 1):
+        if early and not is_recorded() and np.all(lend(cotangent) == 1):
             return [early.pop()]
         with tf.GradientTape() as tape:
             tape.watch(x)
@@ -225,19 +245,20 @@ def _connect(x: Any, result: Any, early: list[Any], by_formulas: Callable[[Any],
     return result
 
 
-def _lend(x: Any) -> Any:
+def lend(x: Any) -> Any:
     """A tensor on the CPU as an array of NumPy on the same memory, bfloat16 as its bits."""
     if x is None:
         return None
     return np.from_dlpack(tf.bitcast(x, tf.uint16) if x.dtype == tf.bfloat16 else x)
 
 
-def _widened(x: Any) -> Any:
+def widened(x: Any) -> Any:
     """Labels and weights in numbers: only of predictions do the kernels read the bits."""
     return tf.cast(x, tf.float32) if x is not None and x.dtype == tf.bfloat16 else x
 
 
-def _take(x: np.ndarray[Any, Any]) -> Any:
+def take(x: np.ndarray[Any, Any]) -> Any:
+    """An array of NumPy as a tensor on the same memory, bits as bfloat16."""
     if not x.flags.c_contiguous:  # TensorFlow has no strides.
         x = _copied(x)
     tensor = tf.experimental.dlpack.from_dlpack(x.__dlpack__())

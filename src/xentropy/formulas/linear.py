@@ -25,6 +25,7 @@ __all__ = [
     "gradients",
     "logits",
     "losses",
+    "most_rows",
     "on_tape",
     "rows_at_once",
 ]
@@ -83,7 +84,8 @@ class Operands(NamedTuple):
         n = self.hidden.shape[0]
 
         def has_rows(x: Any) -> bool:
-            return x is not None and x.shape[0] == n
+            # A length that is not known is not 1.
+            return x is not None and (x.shape[0] != 1 or n == 1)
 
         *_, sample_weight, keep = self
         own = (has_rows(self.labels), False, has_rows(self.class_mask))
@@ -147,13 +149,17 @@ _HELD = 4
 """Arrays of the size of the logits that a formula holds."""
 
 
+def most_rows(layer: Layer, n: int) -> int:
+    """Rows whose logits, of ``n`` classes, take no more memory than they may; one at least."""
+    return max(1, layer.max_memory // (_HELD * (8 if layer.dtype == "float64" else 4) * n))
+
+
 def rows_at_once(layer: Layer, given: Operands) -> int:
-    """Rows whose logits take no more memory than they may; all where their number is unknown."""
-    count, n = given.hidden.shape[0], given.weight.shape[0]
+    """As many of the rows; all, as 0, where their number is unknown."""
+    count = given.hidden.shape[0]
     if not isinstance(count, int):
         return 0
-    each: int = _HELD * (8 if layer.dtype == "float64" else 4) * n
-    return max(1, min(layer.max_memory // each, count))
+    return max(1, min(most_rows(layer, given.weight.shape[0]), count))
 
 
 def _parts(layer: Layer, given: Operands) -> Iterator[tuple[Any, Operands]]:

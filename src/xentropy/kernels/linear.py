@@ -46,7 +46,7 @@ class State(NamedTuple):
     scale: Array | None  # of each row, float64; 0 leaves it out
 
 
-def losses(head: Head, given: Operands) -> tuple[Array, State]:
+def losses(head: Head, given: Operands, empty: Any = pooled) -> tuple[Array, State]:
     """The losses, shape (N,), in the compute dtype, and what `gradients` needs."""
     scale, count = _scale(given), given.hidden.shape[0]
     tiles = _Tiles(head, given, _indices(scale, count))
@@ -64,7 +64,8 @@ def losses(head: Head, given: Operands) -> tuple[Array, State]:
         loss, slopes = index_loss(label, tiles.numbers, _whole(found))
     else:
         loss, slopes = dense_loss(tiles.numbers, _whole(found))
-    result, saved = np.zeros(count, tiles.real), np.zeros((count, SAVED))
+    result, saved = empty((count,), tiles.real), np.zeros((count, SAVED))
+    result[...] = 0
     result[tiles.index] = loss if scale is None else scale[tiles.index] * loss
     saved[tiles.index] = slopes.T
     return result, State(head, given, saved, scale)

@@ -153,7 +153,7 @@ def linear_cross_entropy(
     s, z = smoothing(call, label_smoothing), number(call, "z_loss", z_loss) or None
     whole = Head(_layer(call, scale, softcap, max_memory), formula, s, z)
     given = _operands(call)
-    losses = steps.reshape(call.backend.linear(whole, given), tuple(call.x.shape[:-1]))
+    losses = steps.reshape(call.backend.linear(whole, given), _shape(call))
     return reduce(call, losses, lambda: _class_weights(call, given))
 
 
@@ -163,6 +163,11 @@ def _layer(call: Call, scale: float, softcap: float | None, max_memory: int) -> 
         softcap = number(call, "softcap", softcap, rule, lambda c: 0.0 < c < float("inf"))
     factor = number(call, "scale", scale)
     return Layer(factor, softcap, call.dtype, count(call, "max_memory", max_memory))
+
+
+def _shape(call: Call) -> tuple[Any, ...]:
+    """That of the losses, also where a graph will know it only when it runs."""
+    return tuple(call.backend.xp.size(call.hidden, i) for i in range(call.hidden.ndim - 1))
 
 
 def _operands(call: Call) -> Operands:
@@ -213,4 +218,4 @@ def _class_weights(call: Call, given: Operands) -> Any:
     else:
         found = steps.dot(steps.cast(labels, getattr(xp, call.dtype)), weight, n)
         found = steps.broadcast(found, given.hidden[:, 0])
-    return steps.reshape(found, tuple(call.x.shape[:-1]))
+    return steps.reshape(found, _shape(call))

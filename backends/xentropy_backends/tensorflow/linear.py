@@ -1,0 +1,243 @@
+"""The loss of a linear layer: by kernels on the CPU in eager mode, elsewhere block by block.
+
+A block are some rows. In graphs a loop runs over the blocks, and so does its gradient, which
+computes the logits anew: no more of them are held than of a block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from xentropy._types import Arrays, Namespace
+from xentropy.formulas import linear as formulas
+from xentropy.formulas.linear import Head, Operands
+from xentropy.kernels import linear as on_host
+from xentropy.kernels.pool import aligned
+
+from . import kernels
+
+__all__ = ["losses"]
+
+Apply = Callable[..., Any]
+Run = Callable[..., Arrays]
+
+
+def losses(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
+    """The losses of all rows, (N,), and their gradients by whatever is floating."""
+    if _serves(given):
+        return _by_kernel(xp, apply, head, given)
+    return _by_block(xp, apply, head, given)
+
+
+def _floating(arrays: Sequence[Any]) -> list[int]:
+    """The positions of what has derivatives."""
+    return [i for i, x in enumerate(arrays) if x is not None and x.dtype.is_floating]
+
+
+def _moving(arrays: Sequence[Any]) -> list[int]:
+    """The positions of what may be differentiated: in eager mode tapes are asked."""
+    found = _floating(arrays)
+    if not tf.executing_eagerly():
+        return found
+    return [i for i in found if kernels.are_watched([arrays[i]])]
+
+
+def _replaced(arrays: Sequence[Any], where: Sequence[int], tensors: Sequence[Any]) -> list[Any]:
+    found = dict(zip(where, tensors, strict=True))
+    return [found.get(i, x) for i, x in enumerate(arrays)]
+
+
+# --- kernels ----------------------------------------------------------------------------------
+
+_REAL = (tf.float16, tf.bfloat16, tf.float32, tf.float64)
+
+
+def _serves(given: Operands) -> bool:
+    """Whether kernels can read what is there, and nobody pushes tangents forward."""
+    tensors = [x for x in given if x is not None]
+    if not tf.executing_eagerly() or any(map(tf.is_symbolic_tensor, tensors)):
+        return False
+    if any(map(kernels.accelerated, tensors)) or kernels.has_tangent(*tensors):
+        return False
+    return all(x.dtype in _REAL for x in given[:3] if x is not None)
+
+
+def _by_kernel(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
+    lent = Operands(*map(kernels.lend, (*given[:3], *map(kernels.widened, given[3:]))))
+    found, state = on_host.losses(head, lent, aligned)
+    output, moving = kernels.take(found), _moving(given)
+    if not moving:
+        return output
+    wanted = tuple(i in moving for i in range(len(given)))
+
+    def pulled(upstream: Any) -> list[Any]:
+        pulled = on_host.gradients(state, kernels.lend(upstream), wanted[:3], aligned)
+        found = [None if x is None else kernels.take(x) for x in pulled]
+        others = (False, False, False, *wanted[3:])
+        if any(others):
+            found += formulas.differentiate(xp, head, given, others, upstream)[3:]
+        return [found[i] for i in moving]
+
+    @tf.custom_gradient
+    def connect(*tensors: Any) -> tuple[Any, Callable[[Any], list[Any]]]:
+        def gradient(upstream: Any) -> list[Any]:
+            upstream = tf.convert_to_tensor(upstream)  # tf.gather sends slices
+            both = [upstream, *tensors]
+            # Of many at once, as in tape.jacobian, or to be differentiated again.
+            if (
+                tf.is_symbolic_tensor(upstream)
+                or kernels.are_watched(both)
+                or kernels.has_tangent(*both)
+            ):
+                with tf.GradientTape() as tape:
+                    tape.watch(tensors)
+                    inputs = Operands(*_replaced(given, moving, tensors))
+                    again = _by_block(xp, apply, head, inputs)
+                return list(tape.gradient(again, tensors, output_gradients=upstream))
+            return pulled(upstream)
+
+        return output, gradient
+
+    return connect(*(given[i] for i in moving))
+
+
+# --- blocks -----------------------------------------------------------------------------------
+
+
+class _Step(NamedTuple):
+    """What is done with each block: a function of tensors that returns a tuple of tensors."""
+
+    run: Run
+    are_rows: tuple[bool, ...]  # of the arguments; others are whole in each block
+    results: tuple[int | None, ...]  # the argument that each is shaped like, None for losses
+    dtype: Any  # that is computed in
+
+
+def _by_block(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
+    """The losses from the formulas, some rows at a time, with gradients of any order."""
+    most = formulas.most_rows(head.layer, given.weight.shape[0])
+    count = _length(given.hidden, 0)
+    # Without rows there is a block of none.
+    number = (max if isinstance(count, int) else tf.maximum)(-(-count // most), 1)
+    step = -(-count // number)
+    more = number * step - count
+    if given.keep is None and not (isinstance(more, int) and more == 0):
+        given = given._replace(keep=tf.ones((count,), tf.bool))
+    blocks, are_rows = _parted(given, more, [number, step]), given.are_rows()
+    dtype = getattr(xp, head.layer.dtype)
+    if any(kernels.has_tangent(x) for x in blocks if x is not None):
+        # Op by op: forward mode needs no more than a block.
+        def forward(*block: Any) -> Arrays:
+            return (formulas.losses(xp, head, Operands(*block), apply),)
+
+        (found,) = _looped(_Step(forward, are_rows, (None,), dtype), blocks)
+    else:
+        (found,) = _losses(xp, head, are_rows, dtype, blocks)
+    return tf.reshape(found, (-1,))[:count]
+
+
+def _parted(given: Operands, more: Any, by: list[Any]) -> Operands:
+    """Rows by number and step, (number, step, ...), after adding some that are left out."""
+
+    def parted(x: Any, rest: Any) -> Any:
+        if not isinstance(more, int) or more:
+            x = tf.pad(x, [[0, more], *([0, 0] for _ in x.shape[1:])], constant_values=rest)
+        lengths = (_length(x, i) for i in range(1, x.shape.rank))
+        return tf.reshape(x, [*by, *lengths])
+
+    pairs = zip(given._fields, given, given.are_rows(), strict=True)
+    # To keep no class would be no softmax.
+    found = (parted(x, name == "class_mask") if is_row else x for name, x, is_row in pairs)
+    return Operands(*found)
+
+
+def _length(x: Any, axis: int) -> Any:
+    """A number, or a tensor where a graph will know it only when it runs."""
+    n = x.shape[axis]
+    return tf.shape(x)[axis] if n is None else n
+
+
+def _losses(
+    xp: Namespace, head: Head, are_rows: tuple[bool, ...], dtype: Any, blocks: Operands
+) -> Arrays:
+    moving = _moving(blocks)
+    wanted = tuple(i in moving for i in range(len(blocks)))
+
+    def run(*block: Any) -> Arrays:
+        return (formulas.losses(xp, head, Operands(*block)),)
+
+    def pull(*block: Any) -> Arrays:
+        *operands, cotangent = block
+        found = formulas.gradients(xp, head, Operands(*operands), wanted, cotangent)
+        return tuple(found[i] for i in moving)
+
+    step = _Step(run, are_rows, (None,), dtype)
+    return _recomputed(step, blocks, moving, pull)
+
+
+def _recomputed(step: _Step, arrays: Sequence[Any], moving: list[int], pull: Run) -> Arrays:
+    """What a step gives for all blocks; the gradient is a step of its own, of all blocks anew."""
+    outputs = _looped(step, [None if x is None else tf.stop_gradient(x) for x in arrays])
+    if not moving:
+        return outputs
+    are_rows = tuple(i is None or step.are_rows[i] for i in step.results)
+    back = _Step(pull, (*step.are_rows, *are_rows), tuple(moving), step.dtype)
+
+    @tf.custom_gradient
+    def connect(*tensors: Any) -> tuple[Arrays, Callable[..., Arrays]]:
+        def gradient(*upstream: Any) -> Arrays:
+            inputs = (*_replaced(arrays, moving, tensors), *map(tf.convert_to_tensor, upstream))
+            if kernels.has_tangent(*(x for x in inputs if x is not None)):
+                return _looped(back, inputs)
+            return _recomputed(back, inputs, _moving(inputs), _pulled(back, inputs))
+
+        return outputs, gradient
+
+    return tuple(connect(*(arrays[i] for i in moving)))
+
+
+def _pulled(step: _Step, inputs: Sequence[Any]) -> Run:
+    """The gradient of a step in a block, by the tape."""
+    moving, n = _moving(inputs), len(inputs)
+
+    def run(*block: Any) -> Arrays:
+        arrays, cotangents = block[:n], block[n:]
+        tensors = [arrays[i] for i in moving]
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            outputs = step.run(*arrays)
+        zero = tf.UnconnectedGradients.ZERO
+        return tuple(tape.gradient(outputs, tensors, cotangents, unconnected_gradients=zero))
+
+    return run
+
+
+def _looped(step: _Step, arrays: Sequence[Any]) -> Arrays:
+    """Block after block: of rows the results of all, others added up."""
+    number = _length(arrays[0], 0)
+    likes = [None if i is None else arrays[i] for i in step.results]
+    are_rows = [i is None or step.are_rows[i] for i in step.results]
+    dtypes = [step.dtype if x is None else x.dtype for x in likes]
+    start = tuple(
+        tf.TensorArray(dtype, number) if is_row else tf.zeros_like(x, step.dtype)
+        for x, is_row, dtype in zip(likes, are_rows, dtypes, strict=True)
+    )
+
+    def one(i: Any, found: Arrays) -> Any:
+        pairs = zip(arrays, step.are_rows, strict=True)
+        results = step.run(*(x[i] if is_row else x for x, is_row in pairs))
+        return i + 1, tuple(
+            old.write(i, tf.cast(x, dtype)) if is_row else old + tf.cast(x, step.dtype)
+            for old, x, is_row, dtype in zip(found, results, are_rows, dtypes, strict=True)
+        )
+
+    _, found = tf.while_loop(
+        lambda i, _: i < number, one, (0, start), parallel_iterations=1, maximum_iterations=number
+    )
+    return tuple(
+        x.stack() if is_row else tf.cast(x, dtype)
+        for x, is_row, dtype in zip(found, are_rows, dtypes, strict=True)
+    )
