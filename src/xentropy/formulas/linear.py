@@ -92,7 +92,7 @@ def logits(xp: Namespace, layer: Layer, hidden: Any, weight: Any, bias: Any) -> 
     dtype = getattr(xp, layer.dtype)
     z = xp.matmul(hidden, xp.permute_dims(weight, (1, 0)), dtype)
     if bias is not None:
-        z = z + xp.astype(bias, dtype)
+        z = z + xp.reshape(xp.astype(bias, dtype), (1, -1))
     if layer.scale != 1.0:
         z = layer.scale * z
     return z if layer.softcap is None else layer.softcap * xp.tanh(z / layer.softcap)
@@ -102,6 +102,14 @@ def _arrays(given: Operands, x: Any) -> Arrays:
     """What the formula takes, of the logits of some rows."""
     keep = None if given.keep is None else given.keep[:, None]
     return x, given.labels, given.class_weight, given.class_mask, given.sample_weight, keep
+
+
+def _live(xp: Namespace, given: Operands) -> Any:
+    """The features, 0 in rows that are left out: 0 times NaN is NaN."""
+    hidden = given.hidden
+    if given.sample_weight is not None:
+        hidden = xp.where((given.sample_weight != 0)[:, None], hidden, 0.0)
+    return hidden if given.keep is None else xp.where(given.keep[:, None], hidden, 0.0)
 
 
 def losses(xp: Namespace, head: Head, given: Operands) -> Any:
@@ -130,7 +138,7 @@ def gradients(
     if wanted[0]:
         found[0] = xp.matmul(g, given.weight, dtype)
     if wanted[1]:
-        found[1] = xp.matmul(xp.permute_dims(g, (1, 0)), given.hidden, dtype)
+        found[1] = xp.matmul(xp.permute_dims(g, (1, 0)), _live(xp, given), dtype)
     if wanted[2]:
         found[2] = xp.sum(g, axis=0, keepdims=False)
     return tuple(found)
@@ -154,7 +162,7 @@ def rows_at_once(layer: Layer, given: Operands) -> int:
 def _parts(layer: Layer, given: Operands) -> Iterator[tuple[Any, Operands]]:
     """Some rows after the other: where they are, and what the operands hold of them."""
     step, are_rows = rows_at_once(layer, given), given.are_rows()
-    if not step or step == given.hidden.shape[0]:
+    if not step or step >= given.hidden.shape[0]:
         yield slice(None), given
         return
     for start in range(0, given.hidden.shape[0], step):
