@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -25,8 +24,8 @@ from tests.cases import (
 )
 from tests.derivatives import TRANSFORMED
 from tests.drawn import call
-from tests.oracle_calls import exact
-from xentropy.parity import bulk, compare, oracle
+from tests.reduced import DENOMINATORS, reduced
+from xentropy.parity import bulk, compare
 from xentropy.parity.oracle import mp
 from xentropy.testing import Harness, load_harness
 
@@ -76,49 +75,6 @@ REDUCED = named(
     "poly index everything",
     "huber weights",
 )
-DENOMINATORS = {"sum": None, "mean": None, "denominator": 1536.0}
-
-
-def _weight_slope(case: Case, dtype: str, name: str) -> Array:
-    """Return the gradient of the sum of the weights, which is linear in every argument."""
-    at = exact(case.inputs(dtype)[name])
-
-    def weight(replaced: Array) -> Any:
-        truth = case.truth(dtype, **{name: replaced})
-        return sum(truth.weight.reshape(-1).tolist(), mp.zero)
-
-    slope, before = np.empty_like(at), weight(at)
-    for i in np.ndindex(at.shape):
-        bumped = at.copy()
-        bumped[i] = at[i] + 1
-        slope[i] = weight(bumped) - before
-    return slope
-
-
-@functools.cache
-def _reduced(
-    case: Case, dtype: str, reduction: str
-) -> tuple[Any, Any, dict[str, Array], dict[str, Array]]:
-    """Return the true reduced loss and gradients, each with its scale."""
-    truth = case.truth(dtype)
-    total, size = (
-        sum(np.asarray(v).reshape(-1).tolist(), mp.zero) for v in (truth.value, truth.value_scale)
-    )
-    if reduction == "sum":
-        return total, size, truth.grads, truth.grad_scales
-    fixed = DENOMINATORS[reduction]
-    value = oracle.reduce(truth, "mean", fixed)
-    weight = sum(truth.weight.reshape(-1).tolist(), mp.zero) if fixed is None else mp.mpf(fixed)
-    if weight == 0:
-        zeros = {name: g * 0 for name, g in truth.grads.items()}
-        return value, value, zeros, zeros
-    grads, scales = {}, {}
-    for name in case.wrt:
-        moves = fixed is None and name in ("sample_weight", "class_weight", "labels")
-        slope = _weight_slope(case, dtype, name) if moves else truth.grads[name] * 0
-        grads[name] = (truth.grads[name] - value * slope) / weight
-        scales[name] = (truth.grad_scales[name] + size / weight * np.abs(slope)) / weight
-    return value, size / weight, grads, scales
 
 
 @pytest.mark.parametrize("reduction", DENOMINATORS)
@@ -127,7 +83,7 @@ def test_sums_and_means(harness: Harness, case: Case, reduction: str) -> None:
     dtype = case.dtypes[0]
     fixed, name = DENOMINATORS[reduction], {"denominator": "mean"}.get(reduction, reduction)
     value, grads = case.value_and_grads(harness, dtype, reduction=name, denominator=fixed)
-    true, scale, true_grads, grad_scales = _reduced(case, dtype, reduction)
+    true, scale, true_grads, grad_scales = reduced(case, dtype, reduction)
     bound, got = compare.bound(case.loss, case.options), harness.numpy(value)
     assert got.shape == ()
     assert got.dtype.name == compute_dtype(dtype)
@@ -142,13 +98,13 @@ def test_partial_sums(harness: Harness, case: Case) -> None:
     part, grads = case.value_and_grads(harness, dtype, reduction="partial")
     truth, bound = case.truth(dtype), compare.bound(case.loss, case.options)
     wide, weight = compute_dtype(dtype), np.sum(truth.weight, initial=mp.zero)
-    total, scale, _, _ = _reduced(case, dtype, "sum")
+    total, scale, _, _ = reduced(case, dtype, "sum")
     assert isinstance(part, xentropy.Mean)
     for got, true, size in ((part.total, total, scale), (part.weight, weight, abs(weight))):
         assert harness.numpy(got).dtype.name == "float64"
         true, size = (np.asarray(v, object) for v in (true, size))
         assert_within(harness.numpy(got), true, size, bound.value, wide)
-    mean, size, _, _ = _reduced(case, dtype, "mean")
+    mean, size, _, _ = reduced(case, dtype, "mean")
     value, perplexity = harness.numpy(part.value()), harness.numpy(part.perplexity())
     assert value.dtype.name == perplexity.dtype.name == wide
     assert_within(value, np.asarray(mean, object), np.asarray(size, object), bound.value)
@@ -169,7 +125,7 @@ def test_means_of_errors(harness: Harness, loss: str) -> None:
     }
     case = Case(loss, loss, arrays, wrt=("predictions", "targets", "sample_weight"))
     value, grads = case.value_and_grads(harness, "float32")
-    true, scale, true_grads, scales = _reduced(case, "float32", "mean")
+    true, scale, true_grads, scales = reduced(case, "float32", "mean")
     bound = compare.bound(loss, {})
     true, scale = np.asarray(true, object), np.asarray(scale, object)
     assert_within(harness.numpy(value), true, scale, bound.value)

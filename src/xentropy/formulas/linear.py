@@ -97,7 +97,7 @@ def logits(xp: Namespace, layer: Layer, hidden: Any, weight: Any, bias: Any) -> 
     dtype = getattr(xp, layer.dtype)
     z = xp.matmul(hidden, xp.permute_dims(weight, (1, 0)), dtype)
     if bias is not None:
-        z = z + xp.astype(bias, dtype)
+        z = z + xp.reshape(xp.astype(bias, dtype), (1, -1))
     if layer.scale != 1.0:
         z = layer.scale * z
     return z if layer.softcap is None else layer.softcap * xp.tanh(z / layer.softcap)
@@ -109,8 +109,23 @@ def _arrays(given: Operands, x: Any) -> Arrays:
     return x, given.labels, given.class_weight, given.class_mask, given.sample_weight, keep
 
 
+def _shown(xp: Namespace, given: Operands) -> Operands:
+    """Rows that are left out as 0, also in products: 0 times NaN is NaN.
+
+    A weight of 0 hides only what holds no number: the others keep their derivatives by it.
+    """
+    hidden, weight, active = given.hidden, given.sample_weight, given.keep
+    if weight is not None:
+        shown = (weight != 0) | xp.isfinite(xp.max(xp.abs(hidden), axis=-1, keepdims=False))
+        active = shown if active is None else active & shown
+    if active is None:
+        return given
+    return given._replace(hidden=xp.where(active[:, None], hidden, 0.0), keep=active)
+
+
 def losses(xp: Namespace, head: Head, given: Operands, apply: Apply | None = None) -> Any:
     """The losses of some rows; with the `apply` of a backend they can be differentiated."""
+    given = _shown(xp, given)
     x = logits(xp, head.layer, given.hidden, given.weight, given.bias)
     if apply is not None:
         return apply(head.formula, _arrays(given, x), head.options)
@@ -122,6 +137,7 @@ def gradients(
 ) -> tuple[Any, ...]:
     """The gradients of some rows by the operands wanted; None for the others."""
     layer, dtype = head.layer, getattr(xp, head.layer.dtype)
+    given = _shown(xp, given)
     x = logits(xp, layer, given.hidden, given.weight, given.bias)
     of_layer, others = any(wanted[:3]), wanted[3:]
     wrt = (of_layer, *others)
@@ -165,7 +181,7 @@ def rows_at_once(layer: Layer, given: Operands) -> int:
 def _parts(layer: Layer, given: Operands) -> Iterator[tuple[Any, Operands]]:
     """Some rows after the other: where they are, and what the operands hold of them."""
     step, are_rows = rows_at_once(layer, given), given.are_rows()
-    if not step or step == given.hidden.shape[0]:
+    if not step or step >= given.hidden.shape[0]:
         yield slice(None), given
         return
     for start in range(0, given.hidden.shape[0], step):

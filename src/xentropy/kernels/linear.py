@@ -46,6 +46,7 @@ class State(NamedTuple):
     scale: Array | None  # of each row, float64; 0 leaves it out
 
 
+@np.errstate(all="ignore")  # infinities and NaN are results here
 def losses(head: Head, given: Operands, empty: Any = pooled) -> tuple[Array, State]:
     """The losses, shape (N,), in the compute dtype, and what `gradients` needs."""
     scale, count = _scale(given), given.hidden.shape[0]
@@ -76,6 +77,7 @@ def restored(head: Head, given: Operands, saved: Array) -> State:
     return State(head, given, saved, _scale(given))
 
 
+@np.errstate(all="ignore")
 def gradients(
     state: State, cotangent: Array, wanted: tuple[bool, ...], empty: Any = pooled
 ) -> tuple[Array | None, ...]:
@@ -280,8 +282,7 @@ def _add(found: Sums, part: slice, sums: Array) -> None:
     rest[top == -np.inf] = 0
     new = (top, rest, spread, mass, np.zeros_like(top))
     pairs = [np.stack([old[part], x], 1) for old, x in zip(found, new, strict=True)]
-    with np.errstate(all="ignore"):
-        merged = merge(Sums(*pairs))
+    merged = merge(Sums(*pairs))
     none = merged.top == -np.inf
     for old, x, pair in zip(found, merged, pairs, strict=True):
         old[part] = np.where(none, pair.sum(1), x)
@@ -289,8 +290,7 @@ def _add(found: Sums, part: slice, sums: Array) -> None:
 
 def _whole(sums: Sums) -> Sums:
     """NaN where a row has no softmax."""
-    with np.errstate(all="ignore"):
-        return sums._replace(rest=sums.rest + (sums.top - sums.top))
+    return sums._replace(rest=sums.rest + (sums.top - sums.top))
 
 
 def _read_labels(x: Array, call: Call, found: Array) -> None:

@@ -43,8 +43,10 @@ def supported() -> bool:
 
 
 def _number(value: Any, compute: str) -> Array:
+    """Return numbers as they are in the compute dtype; those that are wider stay as they are."""
+    array = np.asarray(value)
     with np.errstate(all="ignore"):
-        return np.asarray(np.asarray(value).astype(compute), dtype=_L)
+        return np.asarray(array if array.dtype == _L else array.astype(compute), dtype=_L)
 
 
 def _times(coefficient: Array, factor: Array) -> Array:

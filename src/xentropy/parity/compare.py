@@ -15,10 +15,12 @@ __all__ = [
     "FUSED_GRADIENT",
     "FUSED_VALUE",
     "GRADIENT",
+    "LAYER",
     "NATIVE_VALUE",
     "ROUNDING",
     "VALUE",
     "Bound",
+    "beside",
     "bound",
     "summary",
     "ulp",
@@ -39,6 +41,8 @@ NATIVE_VALUE = 4.0
 """Fused ops of a framework on its accelerator, absolute: in ulp of max(1, |logsumexp|)."""
 ROUNDING = 0.5
 """Of an exact number to a dtype: of a gradient to one narrower than the compute dtype, say."""
+LAYER = 1.0
+"""A linear head beside the dense computation: their sums have other orders."""
 BULK = 2.0**-7
 """What `bulk` may be off by from `oracle`, in ulp of float64."""
 
@@ -185,7 +189,7 @@ def bound(loss: str, options: Mapping[str, Any]) -> Bound:
     Notes
     -----
     A focal loss is a power of 1 - p, which multiplies its relative error by gamma.
-    `linear_cross_entropy` has no bound of its own: it is held to the dense computation.
+    `linear_cross_entropy` has no bound of its own: see `beside`.
     """
     if loss == "linear_cross_entropy":
         msg = "linear_cross_entropy is held to the error of the dense computation, not to a bound"
@@ -196,6 +200,21 @@ def bound(loss: str, options: Mapping[str, Any]) -> Bound:
     fused = FUSED_VALUE if loss in _INDEX_OR_SIGMOID else VALUE
     hard = not options.get("label_smoothing") and not options.get("z_loss")
     return Bound(VALUE, GRADIENT, fused, FUSED_GRADIENT if hard else GRADIENT)
+
+
+def beside(dense: Array, *, rounded: bool) -> float:
+    """Return what a linear head may be off by, in ulp.
+
+    Parameters
+    ----------
+    dense
+        The errors of the dense computation, in ulp; those that are not finite allow nothing.
+    rounded
+        Whether the result is of a dtype narrower than the compute dtype.
+    """
+    errors = np.asarray(dense, dtype=np.float64)
+    most = float(np.max(errors, initial=0.0, where=np.isfinite(errors)))
+    return most + LAYER + (ROUNDING if rounded else 0.0)
 
 
 def summary(errors: Array) -> tuple[float, float]:
