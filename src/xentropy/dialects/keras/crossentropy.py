@@ -179,6 +179,7 @@ def categorical_focal_crossentropy(
     """
     name = "categorical_focal_crossentropy"
     x, t = taken(name, y_true, y_pred)
+    dtype = x.dtype
     t, x = broadcast(name, t, x)
     axis = axis_of(name, axis, x)
     _warn_of_one_class(name, x)
@@ -191,7 +192,7 @@ def categorical_focal_crossentropy(
         losses = call.apply(focal_dense, weights, None, z_loss=None, **options)
     else:
         losses = call.apply(clipped.categorical_focal, weights, **options)
-    return finish(losses, x.dtype)
+    return finish(losses, dtype)
 
 
 @as_keras
