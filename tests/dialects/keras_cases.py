@@ -169,6 +169,16 @@ def _labels() -> Iterator[Case]:
             "one row": (t["values"][0], x32[0]),
         }.items():
             yield Case(name, function, args, {}, (1,))
+    args = t["one-hot"][:1] > 0, x["probabilities"]
+    yield Case("bool and one row", "categorical_focal_crossentropy", args, {}, (1,))
+    alpha = [0.25, 0.5, 0.75]
+    for given, dtype in ((alpha, "float16"), (array(alpha, "float32"), "bfloat16")):
+        args = array(t["one-hot"], dtype), array(x["probabilities"], dtype)
+        by = {"alpha": given}
+        yield Case(f"wider alpha {dtype}", "categorical_focal_crossentropy", args, by, (1,))
+    by = {"alpha": array(alpha, "float64")}
+    args = t["one-hot"], x["probabilities"]
+    yield Case("wider alpha float32", "categorical_focal_crossentropy", args, by, (1,))
     rates = t["rates"][0], x["rates"]
     yield Case("(C,) and (N, C)", "poisson", rates, {}, (1,))
     args = t["shares"][0], x["probabilities"]
