@@ -62,11 +62,17 @@ def reshape(x: Any, shape: tuple[int, ...]) -> Any:
 
 
 def broadcast(x: Any, like: Any) -> Any:
-    """``x`` in the shape of another array, to which it broadcasts."""
-    xp = backend_of(x).xp
+    """``x`` in the shape of another array, to which it broadcasts.
+
+    Then in float32 at least: there the gradient is summed that is pulled back.
+    """
+    backend = backend_of(x)
+    xp = backend.xp
     # Two lengths that are not known may differ.
     if tuple(x.shape) == tuple(like.shape) and None not in x.shape:
         return x
+    if backend.dtype_name(x) in ("float16", "bfloat16"):
+        x = cast(x, xp.float32)
     return _linear(x, xp.broadcast_like(x, like), lambda c: unbroadcast(xp, c, x))
 
 
@@ -151,11 +157,9 @@ def mean(losses: Any, weights: Any = None, denominator: Any = None, of_none: flo
 
 
 def mean_or_zero(losses: Any, weights: Any) -> Any:
-    """The sum divided by that of the weights; 0 where that is 0, also where the losses are not."""
-    xp = backend_of(losses).xp
-    below = xp.stop_gradient(total(weights))
-    some = xp.astype(below != 0, losses.dtype)
-    return mean(multiply(losses, some), weights)
+    """The sum divided by that of the weights; 0 where that is 0, also if the losses are NaN."""
+    below = backend_of(losses).xp.stop_gradient(total(weights))
+    return mean(choose(below != 0, losses, 0.0), weights)
 
 
 def permute(x: Any, axes: tuple[int, ...]) -> Any:

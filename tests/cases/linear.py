@@ -97,7 +97,7 @@ class Head(Case):
 
     def _exact(self, x: Any, dtype: str) -> Any:
         """The numbers as they are in the compute dtype; None if there are none."""
-        if x is None or getattr(x, "dtype", None) == object:
+        if x is None or getattr(getattr(x, "dtype", None), "kind", "") == "O":
             return x
         x = np.asarray(x).astype(dtype)
         return x.astype(np.longdouble) if self.large else exact(x)

@@ -157,6 +157,8 @@ def _labels() -> Iterator[Case]:
         yield Case(f"labels {dtype}", "categorical_crossentropy", args, {}, (1,))
     for function in ("mean_squared_error", "log_cosh"):
         x32 = x["values"]
+        halves = array(t["values"], "float16"), array(x32[0], "float16")
+        yield Case("(N, C) and (C,) float16", function, halves, {}, (1,))
         for name, args in {
             "(N, 1) and (N,)": (t["values"][:, :1], x32[:, 0]),
             "(N,) and (N, 1)": (t["values"][:, 0], x32[:, :1]),
@@ -167,6 +169,16 @@ def _labels() -> Iterator[Case]:
             "one row": (t["values"][0], x32[0]),
         }.items():
             yield Case(name, function, args, {}, (1,))
+    args = t["one-hot"][:1] > 0, x["probabilities"]
+    yield Case("bool and one row", "categorical_focal_crossentropy", args, {}, (1,))
+    alpha = [0.25, 0.5, 0.75]
+    for given, dtype in ((alpha, "float16"), (array(alpha, "float32"), "bfloat16")):
+        args = array(t["one-hot"], dtype), array(x["probabilities"], dtype)
+        by = {"alpha": given}
+        yield Case(f"wider alpha {dtype}", "categorical_focal_crossentropy", args, by, (1,))
+    by = {"alpha": array(alpha, "float64")}
+    args = t["one-hot"], x["probabilities"]
+    yield Case("wider alpha float32", "categorical_focal_crossentropy", args, by, (1,))
     rates = t["rates"][0], x["rates"]
     yield Case("(C,) and (N, C)", "poisson", rates, {}, (1,))
     args = t["shares"][0], x["probabilities"]
@@ -283,6 +295,10 @@ def _reductions() -> Iterator[Case]:
             call = {"sample_weight": array(r.uniform(0.0, 2.0, shape), "float32")}
             for how in REDUCTIONS[1:3]:
                 yield Case(f"deep {how} {shape}", name, args, {"reduction": how}, (1,), call)
+    nan = np.array([[np.nan], [1.0]], np.float32)
+    call = {"sample_weight": np.zeros(2, np.float32)}
+    options = {"reduction": "mean_with_sample_weight"}
+    yield Case("NaN of weight 0", "MeanSquaredError", (0 * nan[::-1], nan), options, (), call)
     nothing = np.zeros(0, np.float32)
     one = array(r.normal(size=3), "float32")
     for how in REDUCTIONS:

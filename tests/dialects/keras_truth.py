@@ -269,6 +269,8 @@ def reduced(case: Case, losses: Dual, t: Any) -> Dual:
     divisor = weight.sum() if how == "mean_with_sample_weight" else kept.sum()
     if how != "mean_with_sample_weight" and w is not None and w.ndim:
         divisor = divisor * (losses.v.size / ones.size)
+    if not divisor:  # whatever the total, NaN too
+        total = Dual(np.zeros_like(total.v), np.zeros_like(total.d))
     return total * (1 / divisor if divisor else 0)
 
 

@@ -80,6 +80,7 @@ def softmax(dtype: str) -> Iterator[Case]:
         yield case("where classes", f, x[:3], t[:3], (0,), where=some[:3])
         yield case("where one", f, x, t, (0,), where=some[:1])
         yield case("where two axes", f, x[:3], t[:3], (0,), where=some[:3], axis=(0, 1))
+    yield case("where classes, bool", SOFT, x[:3], np.eye(3) > 0, (0,), where=some[:3])
     yield case("where rows", SOFT, x, t, (0,), where=rows)
     yield case("where rows kept", SOFT, x, t, where=rows | True)
     yield case("where rows in full", SOFT, x, t, (0,), where=rows[:, None])

@@ -109,6 +109,11 @@ def bad_regression() -> Iterator[Case]:
     }
     for i, (name, (true, pred, options)) in enumerate(calls.items()):
         yield Case(name, REGRESSION[i % len(REGRESSION)], (true, pred), options, ())
+    root = "root_mean_squared_error"
+    yield Case("one share", root, (t[:, 0], x[:, 0]), {"multioutput": [2.0]}, ())
+    for shares in ([1, 2, 3], [1.0], [[0.5, 0.5]]):
+        yield Case(f"shares {shares}", root, (t, x), {"multioutput": shares}, ())
+    yield Case("shares of one", root, (t[:, 0], x[:, 0]), {"multioutput": [0.3, 0.7]}, ())
     for alpha in (-0.1, 1.1, "x", nan):
         yield Case(f"bad alpha {alpha}", "mean_pinball_loss", (t, x), {"alpha": alpha}, ())
     for name, pair in {"low truth": (t - 2.0, x), "low": (t, x - 2.0)}.items():

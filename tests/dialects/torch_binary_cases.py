@@ -77,6 +77,9 @@ def with_logits() -> Iterator[Case]:
     yield Case("scalar", f, (np.array(x[0, 0]), np.array(t[0, 0])))
     yield Case("wider-target", f, (x, t.astype(np.float64)))
     yield Case("half-and-wider-target", f, (array(x, "float16"), t))
+    wide = x.astype(np.float64)
+    yield Case("narrower-target", f, (wide, t), {"weight": row, "pos_weight": pos})
+    yield Case("half-target", f, (x, array(hard, "bfloat16")), {"reduction": "none"})
     yield Case("wider-weights", f, (x, t), {"weight": row, "pos_weight": pos})
     yield Case("integer-weights", f, (x, t), {"weight": np.arange(3), "pos_weight": np.arange(3)})
     for how in ("sum", "mean"):

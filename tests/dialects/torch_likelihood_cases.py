@@ -105,6 +105,8 @@ def gaussian() -> Iterator[Case]:
     x, t, var = (v.astype("f") for v in (x, t, var))
     yield Case("zero", f, (x, t, 0 * var), {}, (0, 2))
     yield Case("zero-number", f, (x, t, 0.0))
+    for eps in (0, -1.0):
+        yield Case(f"eps-{eps}", f, (x, t, var), {"eps": eps}, (0, 1, 2))
     yield Case("one-axis", f, (x[0], t[0], np.array(0.5, "f")), {}, (0, 1, 2))
     yield Case("row-of-targets", f, (x, t[0], var), {}, (0, 1, 2))
     yield Case("larger-target", f, (x[:1], t, var[:1]), {}, (0, 1, 2))

@@ -48,6 +48,11 @@ def regression() -> Iterator[Case]:
         yield Case("half-and-wider-target", f, (array(x, "float16"), t), {}, ())
         yield Case("two-halves", f, (array(x, "float16"), array(t, "bfloat16")), {}, ())
         yield Case("integers", f, (x, np.arange(12).reshape(4, 3)), {}, ())
+        if f in ("mse_loss", "l1_loss"):
+            whole = np.arange(12).reshape(4, 3)
+            yield Case("integers-with-weight", f, (whole, whole.T.reshape(4, 3)), {"weight": w}, ())
+        many = r.normal(size=(2000, 2)), r.normal(size=2)
+        yield Case("half-row", f, tuple(array(v, "float16") for v in many), {}, (1,))
         yield Case("kinks", f, (np.array([-1, 0, 1], "f"), np.zeros(3, "f")))
         yield Case("infinite", f, (np.array([np.inf, -np.inf], "f"), np.zeros(2, "f")), {}, ())
         yield Case("oldest-mean", f, (x, t), {"reduction": "elementwise_mean"})

@@ -116,6 +116,7 @@ def nll_loss() -> Iterator[Case]:
         "nll_loss",
         ("beyond", (x, t + 1), {}),
         ("int16", (x, t.astype(np.int16)), {}),
+        ("empty-int16", (x[:0], t[:0].astype(np.int16)), {}),
         ("probs", (x, np.exp(x)), {}),
         ("no-axis", (np.array(x[0, 0]), np.array(0)), {}),
         ("fewer-rows", (x, t[:3]), {}),

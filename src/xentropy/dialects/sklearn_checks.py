@@ -38,6 +38,10 @@ class _NoWeightError(InputError, ZeroDivisionError):
     """Weights of which some are not 0, but whose sum is."""
 
 
+class _SharesError(ShapeError, TypeError):
+    """Weights of another number of outputs; of a root scikit-learn says so with a TypeError."""
+
+
 def answer(value: Any, dtype: Any) -> Any:
     """A Python float, as scikit-learn returns; a 0-d array where that would be the end of it.
 
@@ -156,10 +160,11 @@ def weights(call: Call, n: Any, *, divides: bool) -> Any:
 
 def shares(call: Call, name: str, n: Any) -> Any:
     """The weight of each of the outputs."""
-    u = real(call, name, most=1)
-    if n == 1 or not same(u.shape[0], n):
+    u = real(call, name)
+    single = n == 1 and call.name != "root_mean_squared_error"
+    if single or u.ndim != 1 or not same(u.shape[0], n):
         rule = f"`{name}` must have one entry for each of several outputs."
-        call.fail(ShapeError, rule, call.first, name)
+        call.fail(_SharesError, rule, call.first, name)
     _check_divisor(call, name, finite(call, name, u))
     return _wide(call, u)
 

@@ -92,8 +92,9 @@ def broadcast(name: str, *arrays: Any) -> tuple[Any, ...]:
         x if x.ndim == len(full) else steps.reshape(x, (1,) * (len(full) - x.ndim) + shape)
         for x, shape in zip(arrays, shapes, strict=True)
     ]
-    xp, dtype = backend_of(ranked[0]).xp, ranked[0].dtype
-    like = sum((xp.astype(xp.zeros_like(x), dtype) for x in ranked[1:]), xp.zeros_like(ranked[0]))
+    xp = backend_of(ranked[0]).xp
+    first, *others = (xp.astype(xp.zeros_like(x), xp.float32) for x in ranked)
+    like = sum(others, first)
     return tuple(steps.broadcast(x, like) for x in ranked)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import xentropy
+from xentropy.dialects import _steps as steps
 from xentropy.dialects._speech import warn
 from xentropy.dispatch import backend_of
 from xentropy.errors import OptionError
@@ -115,6 +116,22 @@ def binary_focal_crossentropy(
     return finish(row_mean(losses, axis), x.dtype)
 
 
+def _dtype_with(x: Any, alpha: Any) -> Any:
+    """The dtype of predictions times the weights of classes; a list of floats is float32."""
+    backend = backend_of(x)
+    if hasattr(alpha, "dtype"):
+        given = backend_of(alpha).dtype_name(alpha)
+    elif isinstance(alpha, (list, tuple)) and any(isinstance(a, float) for a in alpha):
+        given = "float32"
+    else:
+        return x.dtype
+    names = {backend.dtype_name(x), given}
+    if len(names) == 1:
+        return x.dtype
+    is_wide = "float64" in names and backend.accumulator(x) == "float64"
+    return backend.xp.float64 if is_wide else backend.xp.float32
+
+
 def _warn_of_one_class(name: str, x: Any) -> None:
     if x.ndim and x.shape[-1] == 1:
         text = f"{name} of one class is 0.\nHint: for two classes call binary_crossentropy."
@@ -179,8 +196,10 @@ def categorical_focal_crossentropy(
     """
     name = "categorical_focal_crossentropy"
     x, t = taken(name, y_true, y_pred)
+    dtype = _dtype_with(x, alpha)
     t, x = broadcast(name, t, x)
     axis = axis_of(name, axis, x)
+    x = steps.cast(x, dtype) if dtype == backend_of(x).xp.float64 else x
     _warn_of_one_class(name, x)
     call = Call(name, logits=x, labels=t, alpha=alpha)
     rows(call, "dense", axis=axis, kind="probs" if not from_logits else "logits")
@@ -191,7 +210,7 @@ def categorical_focal_crossentropy(
         losses = call.apply(focal_dense, weights, None, z_loss=None, **options)
     else:
         losses = call.apply(clipped.categorical_focal, weights, **options)
-    return finish(losses, x.dtype)
+    return finish(losses, dtype)
 
 
 @as_keras

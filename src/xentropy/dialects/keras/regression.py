@@ -26,12 +26,13 @@ __all__ = [
 ]
 
 
-def _fitted(name: str, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
-    """Targets and predictions in one shape."""
+def _fitted(name: str, y_true: Any, y_pred: Any) -> tuple[Any, Any, Any]:
+    """Targets and predictions in one shape, and the dtype that the predictions came in."""
     x, t = taken(name, y_true, y_pred)
+    dtype = x.dtype
     t, x = same_rank(t, x)
     t, x = broadcast(name, t, x)
-    return t, x
+    return t, x, dtype
 
 
 def _by_formula(name: str, formula: Formula, t: Any, x: Any, **options: Any) -> Any:
@@ -48,8 +49,8 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
       missing.
     * ``y_pred``: the predictions.
     """
-    t, x = _fitted("mean_squared_error", y_true, y_pred)
-    return finish(row_mean(xentropy.squared_error(x, t)), x.dtype)
+    t, x, dtype = _fitted("mean_squared_error", y_true, y_pred)
+    return finish(row_mean(xentropy.squared_error(x, t)), dtype)
 
 
 @as_keras
@@ -60,8 +61,8 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
       missing.
     * ``y_pred``: the predictions.
     """
-    t, x = _fitted("mean_absolute_error", y_true, y_pred)
-    return finish(row_mean(xentropy.absolute_error(x, t)), x.dtype)
+    t, x, dtype = _fitted("mean_absolute_error", y_true, y_pred)
+    return finish(row_mean(xentropy.absolute_error(x, t)), dtype)
 
 
 @as_keras
@@ -75,8 +76,8 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     * ``y_pred``: the predictions.
     """
     name = "mean_absolute_percentage_error"
-    t, x = _fitted(name, y_true, y_pred)
-    return finish(row_mean(_by_formula(name, relative.percentage_error, t, x)), x.dtype)
+    t, x, dtype = _fitted(name, y_true, y_pred)
+    return finish(row_mean(_by_formula(name, relative.percentage_error, t, x)), dtype)
 
 
 @as_keras
@@ -90,7 +91,7 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
     * ``y_pred``: the predictions.
     """
     name = "mean_squared_logarithmic_error"
-    t, x = _fitted(name, y_true, y_pred)
+    t, x, _ = _fitted(name, y_true, y_pred)
     return row_mean(_by_formula(name, squared_log_error, t, x, floor=EPSILON))
 
 
@@ -103,8 +104,8 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     * ``y_pred``: the predictions.
     * ``delta``: where squares turn into absolute errors, above 0.
     """
-    t, x = _fitted("huber", y_true, y_pred)
-    return finish(row_mean(xentropy.huber(x, t, delta=delta)), x.dtype)
+    t, x, dtype = _fitted("huber", y_true, y_pred)
+    return finish(row_mean(xentropy.huber(x, t, delta=delta)), dtype)
 
 
 @as_keras
@@ -115,8 +116,8 @@ def log_cosh(y_true: Any, y_pred: Any) -> Any:
       missing.
     * ``y_pred``: the predictions.
     """
-    t, x = _fitted("log_cosh", y_true, y_pred)
-    return finish(row_mean(xentropy.log_cosh(x, t)), x.dtype)
+    t, x, dtype = _fitted("log_cosh", y_true, y_pred)
+    return finish(row_mean(xentropy.log_cosh(x, t)), dtype)
 
 
 @as_keras
@@ -129,10 +130,11 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     * ``y_pred``: probabilities.
     """
     x, t = taken("kl_divergence", y_true, y_pred)
+    dtype = x.dtype
     t, x = broadcast("kl_divergence", t, x)
     call = Call("kl_divergence", probs=x, labels=t)
     rows(call, "dense", axis=-1, kind="probs")
-    return finish(call.apply(clipped_divergence.divergence), x.dtype)
+    return finish(call.apply(clipped_divergence.divergence), dtype)
 
 
 @as_keras
@@ -143,6 +145,7 @@ def poisson(y_true: Any, y_pred: Any) -> Any:
     * ``y_pred``: rates.
     """
     x, t = taken("poisson", y_true, y_pred)
+    dtype = x.dtype
     t, x = broadcast("poisson", t, x)
     options = {"log_input": False, "eps": EPSILON, "full": ""}
-    return finish(row_mean(_by_formula("poisson", counts.poisson, t, x, **options)), x.dtype)
+    return finish(row_mean(_by_formula("poisson", counts.poisson, t, x, **options)), dtype)

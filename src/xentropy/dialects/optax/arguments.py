@@ -11,7 +11,7 @@ import numpy as np
 
 from xentropy import _steps as steps
 from xentropy.dialects._speech import spoken
-from xentropy.dispatch import backend_of, is_weak, message
+from xentropy.dispatch import is_weak, message
 from xentropy.errors import DTypeError, OptionError, ShapeError
 from xentropy.validation import Call
 
@@ -126,15 +126,7 @@ def ranked(x: Any, rank: int) -> Any:
 
 
 def spread(x: Any, like: Any) -> Any:
-    """``x`` in the shape of another array, to which it broadcasts.
-
-    In float32 at least: there the gradient is summed that is pulled back.
-    """
-    if tuple(x.shape) == tuple(like.shape):
-        return x
-    backend = backend_of(x)
-    if backend.dtype_name(x) in ("float16", "bfloat16"):
-        x = steps.cast(x, backend.xp.float32)
+    """``x`` in the shape of another array, to which it broadcasts."""
     return steps.broadcast(ranked(x, like.ndim), like)
 
 

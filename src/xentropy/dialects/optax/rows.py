@@ -39,6 +39,8 @@ def dense(given: Given, axis: Any, *, expands: bool = True) -> Rows:
     masks = _masks(given, where, axes[0])
     if "class_mask" in masks:
         # A label on a class that is left out has no term; to the core it is impossible.
+        if given.call.kind(t) != "float":
+            t = given.xp.astype(t, given.xp.float32)
         t = steps.choose(spread(where, x), spread(t, x), 0.0)
     return Rows(x, t, axes[0], masks)
 

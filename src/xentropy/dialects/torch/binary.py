@@ -113,7 +113,8 @@ def binary_cross_entropy_with_logits(
     floating(call, t, "target")
     _fits(call, "weight")
     _fits(call, "pos_weight")
-    dtype = promoted(call, "input", "target", by_rank=True)
+    # The steps of torch write into what has the dtype of the target, narrower or wider.
+    dtype = t.dtype if is_given(call, "target") else x.dtype
     call = Call("sigmoid_cross_entropy", logits=widened(call, x, dtype), labels=t)
     elementwise(call, "labels", "binary_logits")
     by_class = pos is None or pos.ndim < 2

@@ -144,7 +144,7 @@ def gaussian_nll_loss(
     elementwise(call, "target", "values")
     options = {
         "dtype": call.dtype,
-        "eps": number(call, "eps", eps, "a finite number > 0", lambda e: 0.0 < e < float("inf")),
+        "eps": number(call, "eps", eps),
         "full": flag(call, "full", full),
     }
     losses = call.backend.apply(gaussian, (call.x, call.labels, v), options)

@@ -127,7 +127,7 @@ def _loss(
     is_huber = loss is xentropy.huber
     if is_huber:
         floating(call, x, "input")
-    elif call.kind(x) != "float" and call.kind(t) != "float":
+    elif not any(a is not None and call.kind(a) == "float" for a in (x, t, w)):
         call.fail(DTypeError, "`input` or `target` must be floating.", "input", "target")
     # Huber's alone has the dtype of the input, whatever that of the target.
     dtype = promoted(call, *(("input", "weight") if is_huber else ("input", "target", "weight")))

@@ -220,7 +220,8 @@ def _index(call: Call, x: Any, t: Any) -> None:
     given = call.given["target"]
     dtype = np.asarray(given).dtype.name if is_weak(given) else call.backend.dtype_name(given)
     # The widest integers of JAX are those of 32 bits, where it is not told otherwise.
-    if dtype not in (*_INDICES, call.backend.index_dtype(t)) and math.prod(t.shape):
+    known = dtype in (*_INDICES, call.backend.index_dtype(t))
+    if not known and (hasattr(given, "dtype") or math.prod(t.shape)):  # an empty list has none
         call.fail(DTypeError, "`target` must be int64 or uint8.", "target")
     if is_given(call, "weight") and call.given["weight"].dtype != call.x.dtype:
         call.fail(DTypeError, "`weight` must have the dtype of `input`.", "input", "weight")
