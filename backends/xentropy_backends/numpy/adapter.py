@@ -155,7 +155,9 @@ class _NumPy(Backend):
         return found and found[0]
 
     def linear(self, head: Head, given: Operands) -> Any:
-        losses, state = linear.losses(head, given)
+        tape = active()
+        holding = tape is not None and tape.wants(given.weight)
+        losses, state = linear.losses(head, given, holding=holding)
 
         def pull(wanted: tuple[bool, ...], cotangent: Any) -> Arrays:
             pulled = linear.gradients(state, cotangent, wanted[:3])

@@ -52,6 +52,7 @@ def _replaced(arrays: Sequence[Any], where: Sequence[int], tensors: Sequence[Any
 
 # --- kernels ----------------------------------------------------------------------------------
 
+_WEIGHT = Operands._fields.index("weight")
 _REAL = (tf.float16, tf.bfloat16, tf.float32, tf.float64)
 
 
@@ -67,8 +68,9 @@ def _serves(given: Operands) -> bool:
 
 def _by_kernel(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
     lent = Operands(*map(kernels.lend, (*given[:3], *map(kernels.widened, given[3:]))))
-    found, state = on_host.losses(head, lent, aligned)
-    output, moving = kernels.take(found), _moving(given)
+    moving = _moving(given)
+    found, state = on_host.losses(head, lent, aligned, holding=_WEIGHT in moving)
+    output = kernels.take(found)
     if not moving:
         return output
     wanted = tuple(i in moving for i in range(len(given)))

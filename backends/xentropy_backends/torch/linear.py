@@ -28,7 +28,8 @@ __all__ = ["losses"]
 def losses(head: Head, given: Operands) -> Any:
     """The losses, (N,)."""
     if not torch.compiler.is_compiling():
-        return _Linear.apply(_Call(head), *given)
+        holding = given.weight.requires_grad and torch.is_grad_enabled()
+        return _Linear.apply(_Call(head, holding=holding), *given)
     if kernels.transforming():  # an operator has no rules for the transforms of torch.func
         return _evaluate(head, given)
     return _losses(*given, *_numbers(head))[0]
@@ -43,15 +44,15 @@ def _evaluate(head: Head, given: Operands) -> Any:
 class _Call:
     """What evaluates one call; it remembers that of the losses for that of the gradients."""
 
-    def __init__(self, head: Head) -> None:
-        self.head = head
+    def __init__(self, head: Head, *, holding: bool = False) -> None:
+        self.head, self._holding = head, holding
         self.state: tiles.State | None = None
 
     def losses(self, given: Operands) -> Any:
         """By the kernels on the CPU, else by the formula."""
         if _are_plain(given):
             with np.errstate(all="ignore"):
-                found, self.state = tiles.losses(self.head, _lent(given))
+                found, self.state = tiles.losses(self.head, _lent(given), holding=self._holding)
             return torch.from_numpy(found)
         return _OverRows.apply(self.rows(given), *given)[0]
 

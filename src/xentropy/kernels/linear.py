@@ -1,7 +1,9 @@
 """Losses of a linear layer, whose logits are held of some rows and classes at a time.
 
 The logits are computed twice: first for the sums of their rows, which is all that the losses need,
-then for the gradients. In between nothing is held but four numbers a row.
+then for the gradients. In between nothing is held but four numbers a row; only memory that the
+gradient of the weight will take anyway holds logits until then, as many as it has room for: all of
+them where a row has no fewer features than there are rows.
 """
 
 from __future__ import annotations
@@ -44,13 +46,29 @@ class State(NamedTuple):
     given: Operands
     saved: Array  # float64, (N, SAVED)
     scale: Array | None  # of each row, float64; 0 leaves it out
+    held: list[_Held]  # one, until it is taken
+
+
+class _Held(NamedTuple):
+    """Logits that wait in the memory of a gradient, from the first class on."""
+
+    memory: Array  # (V, D)
+    rows: Array | slice
 
 
 @np.errstate(all="ignore")  # infinities and NaN are results here
-def losses(head: Head, given: Operands, empty: Any = pooled) -> tuple[Array, State]:
-    """The losses, shape (N,), in the compute dtype, and what `gradients` needs."""
+def losses(
+    head: Head, given: Operands, empty: Any = pooled, *, holding: bool = False
+) -> tuple[Array, State]:
+    """The losses, shape (N,), in the compute dtype, and what `gradients` needs.
+
+    With ``holding`` the gradient by the weight will be wanted: its memory is taken at once.
+    """
     scale, count = _scale(given), given.hidden.shape[0]
-    tiles = _Tiles(head, given, _indices(scale, count))
+    tiles, held = _Tiles(head, given, _indices(scale, count)), []
+    if holding and tiles.may_hold():
+        held = [_Held(empty(given.weight.shape, tiles.real), tiles.index)]
+        tiles.hold(held[0].memory)
     found = Sums(np.full(tiles.count, -np.inf), *np.zeros((4, tiles.count)))
     at_label = np.full(tiles.count, np.nan)
     for part, classes in tiles:
@@ -69,12 +87,12 @@ def losses(head: Head, given: Operands, empty: Any = pooled) -> tuple[Array, Sta
     result[...] = 0
     result[tiles.index] = loss if scale is None else scale[tiles.index] * loss
     saved[tiles.index] = slopes.T
-    return result, State(head, given, saved, scale)
+    return result, State(head, given, saved, scale, held)
 
 
 def restored(head: Head, given: Operands, saved: Array) -> State:
     """The state of a call of which only the numbers were kept."""
-    return State(head, given, saved, _scale(given))
+    return State(head, given, saved, _scale(given), [])
 
 
 @np.errstate(all="ignore")
@@ -82,12 +100,15 @@ def gradients(
     state: State, cotangent: Array, wanted: tuple[bool, ...], empty: Any = pooled
 ) -> tuple[Array | None, ...]:
     """The gradients by hidden, weight and bias, where they are wanted, in their dtypes."""
-    head, given, saved, scale = state
+    head, given, saved, scale, held = state
     scaled = np.broadcast_to(np.asarray(cotangent, np.float64), saved.shape[:1])
     if scale is not None:
         scaled = np.where(scale == 0, 0.0, scaled * scale)
     tiles = _Tiles(head, given, _indices(scaled, len(saved)))
-    return _Gradients(tiles, saved, scaled, wanted, empty).found()
+    own = held.pop().memory if held and _are_same(held[0].rows, tiles.index) else None
+    if own is not None:
+        tiles.hold(own)
+    return _Gradients(tiles, saved, scaled, wanted, empty, own).found()
 
 
 # --- what is left out -------------------------------------------------------------------------
@@ -110,6 +131,10 @@ def _indices(scale: Array | None, count: int) -> Array | slice:
     return np.flatnonzero(scale)
 
 
+def _are_same(a: Array | slice, b: Array | slice) -> bool:
+    return a == b if isinstance(a, slice) or isinstance(b, slice) else np.array_equal(a, b)
+
+
 # --- tiles ------------------------------------------------------------------------------------
 
 
@@ -129,6 +154,20 @@ class _Tiles:
         self._most, self._hidden = most, dict[int, Array]()
         self._weight: tuple[int, Array] | None = None
         self._share = _shares(head, given)
+        self._held, self.blocks = np.empty(0), 0
+
+    def may_hold(self) -> bool:
+        """Whether the memory of the gradient of the weight is fit to hold logits."""
+        return bool(self.count) and self.rows == self.count and self.given.weight.dtype == self.real
+
+    def hold(self, memory: Array) -> None:
+        """Let the logits of as many blocks of classes as fit lie in this memory."""
+        self._held = memory.reshape(-1)
+        self.blocks = self._held.size // (self.count * self.classes)
+
+    def is_held(self, classes: slice) -> bool:
+        """Whether the logits of these classes lie there."""
+        return bool(classes.start < self.blocks * self.classes)
 
     def __iter__(self) -> Iterator[tuple[slice, slice]]:
         """The rows and the classes of each tile; all rows of some classes first."""
@@ -170,11 +209,19 @@ class _Tiles:
             self._weight = classes.start, found
         return self._weight[1]
 
+    def place(self, classes: slice, count: int) -> Array:
+        """Where the logits of a tile are to lie."""
+        n = classes.stop - classes.start
+        if not self.is_held(classes):
+            return self.memory("logits", count, n)
+        start = self.count * classes.start
+        return self._held[start : start + count * n].reshape(count, n)
+
     def logits(self, part: slice, classes: slice) -> Array:
         """The logits of a tile."""
         layer, bias = self.head.layer, self.given.bias
         hidden, weight = self.hidden(part), self.weight(classes)
-        z = self.memory("logits", len(hidden), len(weight))
+        z = self.place(classes, len(hidden))
         np.matmul(hidden, weight.T, out=z)
         if bias is not None or layer.softcap is not None:
             added = None
@@ -327,21 +374,29 @@ class _Gradients:
     """The gradients, added up tile by tile in the compute dtype."""
 
     def __init__(
-        self, tiles: _Tiles, saved: Array, scale: Array, wanted: tuple[bool, ...], empty: Any
+        self,
+        tiles: _Tiles,
+        saved: Array,
+        scale: Array,
+        wanted: tuple[bool, ...],
+        empty: Any,
+        own: Array | None,
     ) -> None:
         self.tiles, self.saved, self.scale = tiles, saved, scale
         given = tiles.given
         self.results: list[Array | None] = [None, None, None]
         for i, x in enumerate(given[:3]):
             if wanted[i] and x is not None:
-                self.results[i] = empty(x.shape, plain(x.reshape(-1)[:0]).dtype)
+                is_own = own is not None and x is given.weight
+                dtype = plain(x.reshape(-1)[:0]).dtype
+                self.results[i] = own if is_own else empty(x.shape, dtype)
         self.by_hidden = np.zeros((tiles.count if wanted[0] else 0, tiles.features), tiles.real)
 
     def found(self) -> tuple[Array | None, ...]:
         """All of them; None where they are not wanted."""
         tiles, (by_hidden, by_weight, by_bias) = self.tiles, self.results
         parts = list(_slices(tiles.count, tiles.rows))
-        for classes in _slices(tiles.n, tiles.classes):
+        for classes in self._blocks():
             sums = (
                 _Sum(tiles, "by weight", by_weight, classes),
                 _Sum(tiles, "by bias", by_bias, classes),
@@ -364,11 +419,21 @@ class _Gradients:
         pairs = zip(self.results, tiles.given[:3], strict=True)
         return tuple(None if x is None else named(x, like.dtype) for x, like in pairs)
 
+    def _blocks(self) -> list[slice]:
+        """The classes of each tile, so that what is written overwrites no logits that wait."""
+        blocks = list(_slices(self.tiles.n, self.tiles.classes))
+        return blocks if self.tiles.features <= self.tiles.count else blocks[::-1]
+
     def _logits(self, part: slice, classes: slice) -> Array:
         """The gradient by the products of a tile."""
         tiles, softcap = self.tiles, self.tiles.head.layer.softcap
-        x = tiles.logits(part, classes)
-        out = x if softcap is None else tiles.memory("gradient", *x.shape)
+        is_held = tiles.is_held(classes)
+        if is_held:
+            x = tiles.place(classes, part.stop - part.start)
+        else:
+            x = tiles.logits(part, classes)
+        in_place = softcap is None and not is_held
+        out = x if in_place else tiles.memory("gradient", *x.shape)
         call = tiles.call(part, classes)._replace(x=rows_of(x, -1, True))
         scale, saved = (
             np.ascontiguousarray(tiles.of_rows(y, part)) for y in (self.scale, self.saved)
@@ -385,7 +450,8 @@ class _Sum:
     def __init__(self, tiles: _Tiles, name: str, result: Array | None, classes: slice) -> None:
         self.tiles, self.name, self.is_empty = tiles, name, True
         self.target = self.total = None if result is None else result[classes]
-        if self.target is not None and self.target.dtype != tiles.real:
+        # Where logits wait, a part of it may still be read.
+        if self.target is not None and (self.target.dtype != tiles.real or tiles.blocks):
             self.total = tiles.memory(name, *self.target.shape)
 
     def add(self, a: Array, b: Array) -> None:
