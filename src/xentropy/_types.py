@@ -33,7 +33,7 @@ Reduction: TypeAlias = Literal["none", "sum", "mean", "partial"]
 class Namespace(Protocol):
     """The functions that `xentropy.formulas` may use; every backend's ``xp`` offers these.
 
-    All but the last seven have the signature of the array API standard, 2024.12.
+    All but the last eight have the signature of the array API standard, 2024.12.
     """
 
     float32: Any
@@ -41,6 +41,7 @@ class Namespace(Protocol):
 
     def abs(self, x: Any, /) -> Any: ...
     def astype(self, x: Any, dtype: Any, /) -> Any: ...
+    def count_nonzero(self, x: Any, /, *, axis: int, keepdims: bool) -> Any: ...
     def exp(self, x: Any, /) -> Any: ...
     def expand_dims(self, x: Any, /, *, axis: int) -> Any: ...
     def isfinite(self, x: Any, /) -> Any: ...
@@ -82,6 +83,10 @@ class Namespace(Protocol):
 
     def stop_gradient(self, x: Any, /) -> Any:
         """``x`` as a constant of automatic differentiation."""
+        ...
+
+    def top_k(self, x: Any, k: int, /) -> Any:
+        """Where the k largest lie along the last axis, of equal ones the first; x has no NaN."""
         ...
 
     def total(self, x: Any, dtype: Any, /) -> Any:

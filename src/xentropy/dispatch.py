@@ -17,6 +17,7 @@ from ._tape import active, record
 from ._types import Arrays, Namespace, Options
 from .errors import DTypeError, MixedBackendError, OptionError
 from .formulas.formula import Formula, value
+from .formulas.statistics import Request, evaluate
 
 if TYPE_CHECKING:
     import importlib.metadata
@@ -151,6 +152,10 @@ class Backend(ABC):
         None where there is none, or anything is unusual or wrong. Its checks are all there are.
         """
         return None
+
+    def statistics(self, request: Request) -> Arrays:
+        """Statistics of rows, as `xentropy.formulas.statistics.evaluate` gives them."""
+        return evaluate(self.apply, self.xp, request)
 
     def kernels(self) -> list[str]:
         """What computes, for ``xentropy backends``."""

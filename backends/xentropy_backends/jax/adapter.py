@@ -53,6 +53,10 @@ def _max(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
     return jnp.max(x, axis=axis, keepdims=keepdims)
 
 
+def _top_k(x: Any, k: int, /) -> Any:
+    return jnp.asarray(jax.lax.top_k(x, k)[1], dtype=jax.dtypes.canonicalize_dtype(np.int64))
+
+
 _LANES = 128
 
 
@@ -73,6 +77,7 @@ _namespace: Any = SimpleNamespace(
     astype=lambda x, dtype, /: jnp.asarray(x, dtype=dtype),
     broadcast_like=lambda x, like, /: jnp.broadcast_to(x, like.shape),
     class_range=lambda labels, n, /: jnp.arange(n, dtype=labels.dtype),
+    count_nonzero=jnp.count_nonzero,
     exp=jnp.exp,
     expand_dims=jnp.expand_dims,
     float32=jnp.float32,
@@ -97,6 +102,7 @@ _namespace: Any = SimpleNamespace(
     stop_gradient=jax.lax.stop_gradient,
     sum=_sum,
     tanh=jnp.tanh,
+    top_k=_top_k,
     total=_total,
     where=jnp.where,
     zeros_like=jnp.zeros_like,

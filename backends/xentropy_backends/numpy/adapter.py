@@ -39,6 +39,17 @@ def _class_range(labels: Any, n: int, /) -> Any:
     return np.arange(n, dtype=labels.dtype)
 
 
+def _top_k(x: Any, k: int, /) -> Any:
+    n = x.shape[-1]
+    least = np.partition(x, n - k, axis=-1)[..., n - k, None]
+    above, equal = x > least, x == least
+    missing = k - np.count_nonzero(above, axis=-1, keepdims=True)
+    chosen = np.nonzero(above | (equal & (np.cumsum(equal, axis=-1) <= missing)))[-1]
+    chosen = chosen.reshape(*x.shape[:-1], k)
+    order = np.argsort(-np.take_along_axis(x, chosen, -1), axis=-1, kind="stable")
+    return np.take_along_axis(chosen, order, -1)
+
+
 def _exp(x: Any, /) -> Any:
     # A perplexity may be infinite too, and is no formula.
     with np.errstate(over="ignore"):
@@ -55,6 +66,7 @@ _namespace: Any = SimpleNamespace(
     astype=_astype,
     broadcast_like=lambda x, like, /: np.broadcast_to(x, like.shape),
     class_range=_class_range,
+    count_nonzero=np.count_nonzero,
     exp=_exp,
     expand_dims=np.expand_dims,
     float32=np.float32,
@@ -77,6 +89,7 @@ _namespace: Any = SimpleNamespace(
     stop_gradient=lambda x, /: x,
     sum=_sum,
     tanh=np.tanh,
+    top_k=_top_k,
     total=_total,
     where=np.where,
     zeros_like=np.zeros_like,

@@ -88,6 +88,14 @@ def _rescue(held: Any, x: Any, otherwise: Callable[[], Any], /) -> Any:
     return tf.cond(held, lambda: x, otherwise)
 
 
+def _count_nonzero(x: Any, /, *, axis: int, keepdims: bool) -> Any:
+    return tf.reduce_sum(tf.cast(x, tf.int64), axis=axis, keepdims=keepdims)
+
+
+def _top_k(x: Any, k: int, /) -> Any:
+    return tf.cast(tf.math.top_k(x, k).indices, tf.int64)
+
+
 def _class_range(labels: Any, n: Any, /) -> Any:
     return tf.range(tf.cast(n, labels.dtype))
 
@@ -103,6 +111,7 @@ _namespace: Any = SimpleNamespace(
     astype=_astype,
     broadcast_like=lambda x, like, /: tf.broadcast_to(x, tf.shape(like)),
     class_range=_class_range,
+    count_nonzero=_count_nonzero,
     exp=tf.exp,
     expand_dims=tf.expand_dims,
     float32=tf.float32,
@@ -126,6 +135,7 @@ _namespace: Any = SimpleNamespace(
     stop_gradient=tf.stop_gradient,
     sum=_sum,
     tanh=tf.tanh,
+    top_k=_top_k,
     total=_total,
     where=_where,
     zeros_like=tf.zeros_like,

@@ -53,6 +53,15 @@ def _rescue(held: Any, x: Any, otherwise: Callable[[], Any], /) -> Any:
     return torch.where(held, x, otherwise())
 
 
+def _count_nonzero(x: Any, /, *, axis: int, keepdims: bool) -> Any:
+    return torch.sum(x, dim=axis, keepdim=keepdims, dtype=torch.int64)
+
+
+def _top_k(x: Any, k: int, /) -> Any:
+    # Of equal ones torch.topk takes any.
+    return torch.sort(x, dim=-1, descending=True, stable=True).indices[..., :k]
+
+
 def _class_range(labels: Any, n: Any, /) -> Any:
     return torch.arange(n, dtype=labels.dtype, device=labels.device)
 
@@ -71,6 +80,7 @@ _namespace: Any = SimpleNamespace(
     astype=lambda x, dtype, /: x.to(dtype),
     broadcast_like=lambda x, like, /: x.expand_as(like),
     class_range=_class_range,
+    count_nonzero=_count_nonzero,
     exp=torch.exp,
     expand_dims=lambda x, /, *, axis: torch.unsqueeze(x, axis),
     float32=torch.float32,
@@ -93,6 +103,7 @@ _namespace: Any = SimpleNamespace(
     stop_gradient=lambda x, /: x.detach(),
     sum=_sum,
     tanh=torch.tanh,
+    top_k=_top_k,
     total=_total,
     where=torch.where,
     zeros_like=torch.zeros_like,
