@@ -11,6 +11,7 @@ from xentropy._tape import active, record
 from xentropy._types import Arrays, Options
 from xentropy.dispatch import Backend
 from xentropy.formulas.formula import Formula, value, vjp
+from xentropy.formulas.statistics import Request, picked
 from xentropy.kernels import calls, plain
 from xentropy.kernels.memory import dtype_name
 
@@ -159,6 +160,12 @@ class _NumPy(Backend):
             return None
         found = plain.cross_entropy(x, labels, reduction)
         return found and found[0]
+
+    def statistics(self, request: Request) -> Arrays:
+        if 0 in request.x.shape:
+            return super().statistics(request)
+        with np.errstate(all="ignore"):
+            return picked(calls.statistics(request), request.outputs)
 
     def kernels(self) -> list[str]:
         return calls.names()

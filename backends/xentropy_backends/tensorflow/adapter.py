@@ -14,6 +14,7 @@ from xentropy.dispatch import AutodiffBackend
 from xentropy.errors import UnsupportedError
 from xentropy.formulas.formula import Formula, value, vjp
 from xentropy.formulas.numeric import exact_log1p, split_sum
+from xentropy.formulas.statistics import Request
 from xentropy.kernels import calls, plain
 
 from . import kernels
@@ -231,6 +232,9 @@ class _TensorFlow(AutodiffBackend):
             return plain.by_formulas(self.apply, x, y, reduction, _REAL[x.dtype])
 
         return kernels.plain_cross_entropy(x, labels, reduction, by_formulas)
+
+    def statistics(self, request: Request) -> Arrays:
+        return kernels.statistics(request) or super().statistics(request)
 
     def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
         # An identity makes each argument distinct, also where the caller passes one tensor twice.

@@ -15,6 +15,7 @@ from xentropy.dispatch import AutodiffBackend, LayoutError
 from xentropy.formulas import formula as rules
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.numeric import split_sum
+from xentropy.formulas.statistics import Request
 from xentropy.kernels import calls, plain
 
 from . import kernels
@@ -369,6 +370,9 @@ class _Torch(AutodiffBackend):
         if found is None or found[1] is None:
             return found and found[0]
         return _Plain.apply(x, labels, reduction, *found)
+
+    def statistics(self, request: Request) -> Arrays:
+        return kernels.statistics(request) or super().statistics(request)
 
     def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
         argnums = tuple(range(len(primals)))

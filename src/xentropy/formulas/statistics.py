@@ -11,7 +11,7 @@ from xentropy._types import Arrays, Namespace, Options
 from . import softmax
 from .formula import Formula, along
 
-__all__ = ["OF_LABELS", "OUTPUTS", "Request", "evaluate"]
+__all__ = ["OF_LABELS", "OUTPUTS", "Request", "evaluate", "picked"]
 
 OUTPUTS = ("log_prob", "logsumexp", "entropy", "rank", "correct", "top_k")
 OF_LABELS = ("log_prob", "rank", "correct")
@@ -28,9 +28,19 @@ class Request(NamedTuple):
     keep: Any  # None, or which rows are not ignored, shaped like the labels
     axis: int  # negative
     dtype: str  # in which is computed
-    scale: float | None  # multiplies the logits, not 0; None for 1
+    scale: Any  # a number above 0, which multiplies the logits; None for 1
     outputs: tuple[str, ...]  # some of `OUTPUTS`, each once
     k: int  # of top_k; else 0
+
+    @property
+    def arrays(self) -> Arrays:
+        """The arguments that are arrays, or None."""
+        return self[:4]
+
+    def mapped(self, f: Callable[[Any], Any]) -> Request:
+        """The same question about ``f`` of each of its arrays."""
+        x, labels, mask, keep = (None if each is None else f(each) for each in self.arrays)
+        return self._replace(x=x, labels=labels, class_mask=mask, keep=keep)
 
 
 def evaluate(apply: _Apply, xp: Namespace, request: Request) -> Arrays:
@@ -39,8 +49,6 @@ def evaluate(apply: _Apply, xp: Namespace, request: Request) -> Arrays:
     ``apply`` evaluates a formula so that it can be differentiated. Nothing is computed that was not
     asked for.
     """
-    if request.scale is not None and request.scale < 0:
-        request = request._replace(x=-request.x, scale=-request.scale)
     if request.keep is not None:
         # Nothing that an ignored row holds reaches a derivative.
         request = request._replace(x=xp.where(request.keep, request.x, 0.0))
@@ -51,10 +59,14 @@ def evaluate(apply: _Apply, xp: Namespace, request: Request) -> Arrays:
     }
     if "rank" in request.outputs or "correct" in request.outputs:
         found["rank"] = _kept(xp, request, _rank(xp, request), -1)
-        found["correct"] = found["rank"] == 0
     if "top_k" in request.outputs:
         found["top_k"] = _kept(xp, request, _top_k(xp, request), 0)
-    return tuple(found[name] for name in request.outputs)
+    return picked(found, request.outputs)
+
+
+def picked(found: dict[str, Any], outputs: tuple[str, ...]) -> Arrays:
+    """What was asked for, in its order, of what was found: ``correct`` is made of the rank."""
+    return tuple(found["rank"] == 0 if name == "correct" else found[name] for name in outputs)
 
 
 def _kept(xp: Namespace, request: Request, x: Any, otherwise: Any) -> Any:

@@ -124,13 +124,13 @@ def softmax_statistics(
     check_k(call, k, call.x.shape[call.axis])
     factor = number(call, "scale", scale, "a finite number other than 0", _is_factor)
     request = Request(
-        call.x,
+        call.x if factor > 0 else -call.x,
         call.labels if has_labels else None,
         call.class_mask,
         call.expand(call.keep),
         call.axis,
         call.dtype,
-        None if factor == 1.0 else factor,
+        None if abs(factor) == 1.0 else abs(factor),
         names,
         k or 0,
     )
