@@ -59,6 +59,7 @@ COMPILED = {
         "layout",
         "machine",
         "rows",
+        "statistics",
         "sums",
         "terms",
         "writing",

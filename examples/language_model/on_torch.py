@@ -33,6 +33,6 @@ def train(head: str, batches: Iterable[text.Batch]) -> Iterator[float]:
         hidden = torch.tanh(embedded @ weights["mixing"])
         value = loss(hidden, weights["embedding"], torch.from_numpy(following))
         optimizer.zero_grad()
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         yield value.item()

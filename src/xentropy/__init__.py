@@ -37,6 +37,7 @@ from .losses.softmax import cross_entropy as cross_entropy
 from .losses.softmax import poly_cross_entropy as poly_cross_entropy
 from .losses.softmax import softmax_cross_entropy as softmax_cross_entropy
 from .losses.softmax import sparse_softmax_cross_entropy as sparse_softmax_cross_entropy
+from .losses.statistics import softmax_statistics as softmax_statistics
 from .reduction import Mean as Mean
 from .strict import strict as strict
 
@@ -72,6 +73,7 @@ __all__ = [
     "smooth_l1",
     "softmax_cross_entropy",
     "softmax_focal_cross_entropy",
+    "softmax_statistics",
     "sparse_categorical_cross_entropy",
     "sparse_softmax_cross_entropy",
     "squared_error",

@@ -18,6 +18,7 @@ from ._types import Arrays, Namespace, Options
 from .errors import DTypeError, MixedBackendError, OptionError
 from .formulas import linear as heads
 from .formulas.formula import Formula, value
+from .formulas.statistics import Request, evaluate
 
 if TYPE_CHECKING:
     import importlib.metadata
@@ -163,6 +164,10 @@ class Backend(ABC):
 
         record(self.xp, heads.on_tape(head), given, {}, output, pull)
         return output
+
+    def statistics(self, request: Request) -> Arrays:
+        """Statistics of rows, as `xentropy.formulas.statistics.evaluate` gives them."""
+        return evaluate(self.apply, self.xp, request)
 
     def kernels(self) -> list[str]:
         """What computes, for ``xentropy backends``."""

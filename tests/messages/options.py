@@ -34,6 +34,17 @@ def kept(value: Any) -> Case:
     return Case(OptionError, lambda a: losses.logsumexp(a(2, 3), keepdims=value), text)
 
 
+def asked(text: str, outputs: Any, **options: Any) -> Case:
+    """Statistics of two rows of three classes."""
+
+    def call(a: Make) -> Any:
+        return losses.softmax_statistics(a(2, 3), [0, 1], outputs=outputs, **options)
+
+    return Case(OptionError, call, f"xentropy.softmax_statistics: {text}")
+
+
+KNOWN = "there are 'log_prob', 'logsumexp', 'entropy', 'rank', 'correct' and ('top_k', k)."
+PAIR = "pass ('top_k', k), with k an int."
 NAN, INF = float("nan"), float("inf")
 FINITE, POSITIVE, NOT_NEGATIVE = "a finite number", "a finite number > 0", "a finite number >= 0"
 RANGES: list[tuple[str, str, list[Any], list[Callable[..., Any]]]] = [
@@ -118,5 +129,54 @@ Hint: without a weight call sigmoid_cross_entropy.""",
     option("label_smoothing", "in [0, 1]", np.zeros(1), xentropy.cross_entropy)._replace(
         text="xentropy.cross_entropy: `label_smoothing` must be in [0, 1].\n"
         "  label_smoothing: float64[1] numpy cpu"
+    ),
+    *(
+        asked(f"`outputs` names {name!r}, which is no output.\nHint: {hint}", [name])
+        for name, hint in (
+            ("entrpy", "did you mean 'entropy'?"),
+            ("loss", KNOWN),
+            (3, KNOWN),
+            (("entropy", 3), KNOWN),
+            ("top_k", PAIR),
+            (("top_k", 2.0), PAIR),
+            (("top_k", True), PAIR),
+            (("top_k",), PAIR),
+        )
+    ),
+    *(
+        asked(
+            "`outputs` must name an output, or be a tuple of some.\n"
+            f"  outputs: {shown}\nHint: {KNOWN}",
+            outputs,
+        )
+        for outputs, shown in (((), "tuple of length 0"), ([], "list of length 0"), (None, "None"))
+    ),
+    *(
+        asked(f"`outputs` must name each output once, not {outputs[-1][0]!r} twice.", outputs)
+        for outputs in ([("top_k", 1), ("top_k", 2)],)
+    ),
+    asked("`outputs` must name each output once, not 'rank' twice.", ("rank", "entropy", "rank")),
+    *(
+        asked(
+            "the k of 'top_k' must lie in [1, 3], up to the number of classes.\n"
+            f"  k: {k}\n  logits: <float32[2, 3]>",
+            ("top_k", k),
+        )
+        for k in (0, -1, 4)
+    ),
+    *(
+        asked(
+            f"`scale` must be a finite number other than 0.\n  scale: {value!r}{hint}",
+            "entropy",
+            scale=value,
+        )
+        for value, hint in (
+            (0, ""),
+            (NAN, ""),
+            (INF, ""),
+            (True, ""),
+            ("1", ""),
+            (1e-60, "\nHint: in float32 it is 0.0."),
+        )
     ),
 ]

@@ -37,6 +37,13 @@ def errors(x: jax.Array) -> None:
     assert_type(xentropy.log_softmax(x, axis=0), jax.Array)
 
 
+def statistics(x: jax.Array) -> None:
+    found = xentropy.softmax_statistics(x, None, outputs=["entropy", ("top_k", 2)])
+    assert_type(found.entropy, jax.Array)
+    for each in found:
+        assert_type(each, jax.Array)
+
+
 def gradients(x: jax.Array) -> None:
     assert_type(xentropy.value_and_grad(xentropy.squared_error)(x, x), tuple[Any, Any])
 
@@ -50,3 +57,5 @@ def mistakes(x: jax.Array) -> None:
     xentropy.huber(x, x, delta="1")  # type: ignore[arg-type]
     xentropy.mean_squared_error(x, x, reduction="mean")  # type: ignore[call-arg]
     xentropy.cross_entropy([[1.0]], x)  # type: ignore[type-var]
+    xentropy.softmax_statistics(x, x, outputs=3)  # type: ignore[arg-type]
+    xentropy.softmax_statistics(x, x)  # type: ignore[call-arg]

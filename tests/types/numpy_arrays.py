@@ -42,6 +42,13 @@ def errors(x: npt.NDArray[np.float32]) -> None:
     assert_type(xentropy.log_softmax(x, axis=0), npt.NDArray[np.float32])
 
 
+def statistics(x: npt.NDArray[np.float32]) -> None:
+    found = xentropy.softmax_statistics(x, None, outputs=["entropy", ("top_k", 2)])
+    assert_type(found.entropy, npt.NDArray[np.float32])
+    for each in found:
+        assert_type(each, npt.NDArray[np.float32])
+
+
 def gradients(x: npt.NDArray[np.float32]) -> None:
     assert_type(xentropy.value_and_grad(xentropy.squared_error)(x, x), tuple[Any, Any])
 
@@ -55,3 +62,5 @@ def mistakes(x: npt.NDArray[np.float32]) -> None:
     xentropy.huber(x, x, delta="1")  # type: ignore[arg-type]
     xentropy.mean_squared_error(x, x, reduction="mean")  # type: ignore[call-arg]
     xentropy.cross_entropy([[1.0]], x)  # type: ignore[type-var]
+    xentropy.softmax_statistics(x, x, outputs=3)  # type: ignore[arg-type]
+    xentropy.softmax_statistics(x, x)  # type: ignore[call-arg]

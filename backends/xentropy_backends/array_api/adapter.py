@@ -69,6 +69,12 @@ def _namespace(base: Any) -> Any:
     def class_range(labels: Any, n: int, /) -> Any:
         return base.arange(n, dtype=labels.dtype, device=array_api_compat.device(labels))
 
+    def count_nonzero(x: Any, /, *, axis: int, keepdims: bool) -> Any:
+        return base.sum(base.astype(x, base.int64), axis=axis, keepdims=keepdims)
+
+    def top_k(x: Any, k: int, /) -> Any:
+        return base.argsort(x, axis=-1, descending=True, stable=True)[..., :k]
+
     def wide_total(x: Any, dtype: Any, /) -> Any:
         return total(astype(x, dtype), axis=None, keepdims=False)
 
@@ -88,6 +94,7 @@ def _namespace(base: Any) -> Any:
         astype=astype,
         broadcast_like=broadcast_like,
         class_range=class_range,
+        count_nonzero=count_nonzero,
         expand_dims=expand_dims,
         gather=gather,
         matmul=matmul,
@@ -95,6 +102,7 @@ def _namespace(base: Any) -> Any:
         size=size,
         stop_gradient=lambda x, /: x,
         sum=total,
+        top_k=top_k,
         total=wide_total,
     )
     return xp

@@ -20,6 +20,7 @@ from xentropy.dispatch import AutodiffBackend
 from xentropy.formulas import formula as rules
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.numeric import exact_log1p
+from xentropy.formulas.statistics import Request, evaluate
 from xentropy.kernels import calls, plain
 
 from . import kernels
@@ -60,6 +61,10 @@ def _max(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
     return jnp.max(x, axis=axis, keepdims=keepdims)
 
 
+def _top_k(x: Any, k: int, /) -> Any:
+    return jnp.asarray(jax.lax.top_k(x, k)[1], dtype=jax.dtypes.canonicalize_dtype(np.int64))
+
+
 _LANES = 128
 
 
@@ -81,6 +86,7 @@ _namespace: Any = SimpleNamespace(
     broadcast_like=lambda x, like, /: jnp.broadcast_to(x, like.shape),
     class_range=lambda labels, n, /: jnp.arange(n, dtype=labels.dtype),
     concat=jnp.concatenate,
+    count_nonzero=jnp.count_nonzero,
     exp=jnp.exp,
     expand_dims=jnp.expand_dims,
     float32=jnp.float32,
@@ -106,6 +112,7 @@ _namespace: Any = SimpleNamespace(
     stop_gradient=jax.lax.stop_gradient,
     sum=_sum,
     tanh=jnp.tanh,
+    top_k=_top_k,
     total=_total,
     where=jnp.where,
     zeros_like=jnp.zeros_like,
@@ -185,6 +192,17 @@ def _rule(
     return jax.jit(evaluate)
 
 
+@functools.cache
+def _statistics(axis: int, dtype: str, outputs: tuple[str, ...], k: int) -> Callable[..., Arrays]:
+    """Statistics of arrays, compiled together."""
+
+    def all_of_them(x: Any, labels: Any, mask: Any, keep: Any, scale: Any) -> Arrays:
+        request = Request(x, labels, mask, keep, axis, dtype, scale, outputs, k)
+        return evaluate(backend.apply, _namespace, request)
+
+    return jax.jit(all_of_them)
+
+
 _REAL = {np.dtype(x) for x in (jnp.float16, jnp.bfloat16, jnp.float32, jnp.float64)}
 
 
@@ -241,8 +259,8 @@ class _JAX(AutodiffBackend):
     ) -> Any:
         if formula.reduces == "all":
             options = {**options, "dtype": "float64"}
-        numbers = {k: v for k, v in options.items() if type(v) is float}
-        static = tuple((k, v) for k, v in options.items() if type(v) is not float)
+        numbers = {k: v for k, v in options.items() if isinstance(v, (float, jax.Array))}
+        static = tuple((k, v) for k, v in options.items() if k not in numbers)
         expected = upstream if isinstance(arrays[0], jax.core.Tracer) else None
         return _rule(formula, static, tuple(numbers), expected)(*arrays, *numbers.values())
 
@@ -259,6 +277,10 @@ class _JAX(AutodiffBackend):
             return found and jnp.asarray(found[0])
         except jax.errors.JaxRuntimeError:  # jax.transfer_guard
             return None
+
+    def statistics(self, request: Request) -> Arrays:
+        x, labels, mask, keep, axis, dtype, scale, outputs, k = request
+        return _statistics(axis, dtype, outputs, k)(x, labels, mask, keep, scale)
 
     def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
         argnums = tuple(range(len(primals)))

@@ -12,6 +12,7 @@ from xentropy._types import Arrays, Options
 from xentropy.dispatch import Backend
 from xentropy.formulas.formula import Formula, value, vjp
 from xentropy.formulas.linear import Head, Operands, differentiate, on_tape
+from xentropy.formulas.statistics import Request, picked
 from xentropy.kernels import calls, linear, plain
 from xentropy.kernels.memory import dtype_name
 
@@ -44,6 +45,17 @@ def _matmul(a: Any, b: Any, dtype: Any, /) -> Any:
     return np.matmul(_astype(a, dtype), _astype(b, dtype))
 
 
+def _top_k(x: Any, k: int, /) -> Any:
+    n = x.shape[-1]
+    least = np.partition(x, n - k, axis=-1)[..., n - k, None]
+    above, equal = x > least, x == least
+    missing = k - np.count_nonzero(above, axis=-1, keepdims=True)
+    chosen = np.nonzero(above | (equal & (np.cumsum(equal, axis=-1) <= missing)))[-1]
+    chosen = chosen.reshape(*x.shape[:-1], k)
+    order = np.argsort(-np.take_along_axis(x, chosen, -1), axis=-1, kind="stable")
+    return np.take_along_axis(chosen, order, -1)
+
+
 def _exp(x: Any, /) -> Any:
     # A perplexity may be infinite too, and is no formula.
     with np.errstate(over="ignore"):
@@ -61,6 +73,7 @@ _namespace: Any = SimpleNamespace(
     broadcast_like=lambda x, like, /: np.broadcast_to(x, like.shape),
     class_range=_class_range,
     concat=np.concatenate,
+    count_nonzero=np.count_nonzero,
     exp=_exp,
     expand_dims=np.expand_dims,
     float32=np.float32,
@@ -84,6 +97,7 @@ _namespace: Any = SimpleNamespace(
     stop_gradient=lambda x, /: x,
     sum=_sum,
     tanh=np.tanh,
+    top_k=_top_k,
     total=_total,
     where=np.where,
     zeros_like=np.zeros_like,
@@ -170,6 +184,12 @@ class _NumPy(Backend):
 
         record(_namespace, on_tape(head), given, {}, losses, pull)
         return losses
+
+    def statistics(self, request: Request) -> Arrays:
+        if 0 in request.x.shape:
+            return super().statistics(request)
+        with np.errstate(all="ignore"):
+            return picked(calls.statistics(request), request.outputs)
 
     def kernels(self) -> list[str]:
         return calls.names()

@@ -15,6 +15,7 @@ from xentropy.errors import UnsupportedError
 from xentropy.formulas.formula import Formula, value, vjp
 from xentropy.formulas.linear import Head, Operands
 from xentropy.formulas.numeric import exact_log1p, split_sum
+from xentropy.formulas.statistics import Request
 from xentropy.kernels import calls, plain
 
 from . import kernels, linear
@@ -89,6 +90,14 @@ def _rescue(held: Any, x: Any, otherwise: Callable[[], Any], /) -> Any:
     return tf.cond(held, lambda: x, otherwise)
 
 
+def _count_nonzero(x: Any, /, *, axis: int, keepdims: bool) -> Any:
+    return tf.reduce_sum(tf.cast(x, tf.int64), axis=axis, keepdims=keepdims)
+
+
+def _top_k(x: Any, k: int, /) -> Any:
+    return tf.cast(tf.math.top_k(x, k).indices, tf.int64)
+
+
 def _class_range(labels: Any, n: Any, /) -> Any:
     return tf.range(tf.cast(n, labels.dtype))
 
@@ -105,6 +114,7 @@ _namespace: Any = SimpleNamespace(
     broadcast_like=lambda x, like, /: tf.broadcast_to(x, tf.shape(like)),
     class_range=_class_range,
     concat=lambda arrays, /, *, axis: tf.concat(arrays, axis),
+    count_nonzero=_count_nonzero,
     exp=tf.exp,
     expand_dims=tf.expand_dims,
     float32=tf.float32,
@@ -129,6 +139,7 @@ _namespace: Any = SimpleNamespace(
     stop_gradient=tf.stop_gradient,
     sum=_sum,
     tanh=tf.tanh,
+    top_k=_top_k,
     total=_total,
     where=_where,
     zeros_like=tf.zeros_like,
@@ -228,6 +239,9 @@ class _TensorFlow(AutodiffBackend):
     @tf.autograph.experimental.do_not_convert
     def linear(self, head: Head, given: Operands) -> Any:
         return linear.losses(self.xp, self.apply, head, given)
+
+    def statistics(self, request: Request) -> Arrays:
+        return kernels.statistics(request) or super().statistics(request)
 
     def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
         # An identity makes each argument distinct, also where the caller passes one tensor twice.

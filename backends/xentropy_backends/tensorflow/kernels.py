@@ -15,6 +15,7 @@ import tensorflow as tf
 from xentropy._types import Arrays, Namespace, Options
 from xentropy.formulas import fused
 from xentropy.formulas.formula import Formula, jvp, vjp
+from xentropy.formulas.statistics import Request, picked
 from xentropy.kernels import calls, plain
 from xentropy.kernels.pool import aligned
 
@@ -28,6 +29,7 @@ __all__ = [
     "lend",
     "place",
     "plain_cross_entropy",
+    "statistics",
     "take",
     "widened",
 ]
@@ -181,6 +183,18 @@ def _internal(name: str) -> Any:
         return importlib.import_module(f"tensorflow.python.eager.{name}")
     except ImportError:
         return None
+
+
+def statistics(request: Request) -> Arrays | None:
+    """Statistics of tensors on the CPU of which no derivative is asked for; None of others."""
+    given = [x for x in request.arrays if x is not None]
+    if not tf.executing_eagerly() or any(map(tf.is_symbolic_tensor, given)) or is_recorded():
+        return None
+    if any(map(accelerated, given)) or request.x.dtype.size < 2 or 0 in request.x.shape:
+        return None
+    with np.errstate(all="ignore"):
+        found = calls.statistics(request.mapped(lend), aligned)
+    return picked({name: take(y) for name, y in found.items()}, request.outputs)
 
 
 _forwardprop_util, _record = _internal("forwardprop_util"), _internal("record")

@@ -16,6 +16,7 @@ from xentropy.formulas import formula as rules
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.linear import Head, Operands
 from xentropy.formulas.numeric import split_sum
+from xentropy.formulas.statistics import Request
 from xentropy.kernels import calls, plain
 
 from . import kernels, linear
@@ -54,6 +55,15 @@ def _rescue(held: Any, x: Any, otherwise: Callable[[], Any], /) -> Any:
     return torch.where(held, x, otherwise())
 
 
+def _count_nonzero(x: Any, /, *, axis: int, keepdims: bool) -> Any:
+    return torch.sum(x, dim=axis, keepdim=keepdims, dtype=torch.int64)
+
+
+def _top_k(x: Any, k: int, /) -> Any:
+    # Of equal ones torch.topk takes any.
+    return torch.sort(x, dim=-1, descending=True, stable=True).indices[..., :k]
+
+
 def _class_range(labels: Any, n: Any, /) -> Any:
     return torch.arange(n, dtype=labels.dtype, device=labels.device)
 
@@ -73,6 +83,7 @@ _namespace: Any = SimpleNamespace(
     broadcast_like=lambda x, like, /: x.expand_as(like),
     class_range=_class_range,
     concat=lambda arrays, /, *, axis: torch.cat(arrays, axis),
+    count_nonzero=_count_nonzero,
     exp=torch.exp,
     expand_dims=lambda x, /, *, axis: torch.unsqueeze(x, axis),
     float32=torch.float32,
@@ -96,6 +107,7 @@ _namespace: Any = SimpleNamespace(
     stop_gradient=lambda x, /: x.detach(),
     sum=_sum,
     tanh=torch.tanh,
+    top_k=_top_k,
     total=_total,
     where=torch.where,
     zeros_like=torch.zeros_like,
@@ -364,6 +376,9 @@ class _Torch(AutodiffBackend):
         if found is None or found[1] is None:
             return found and found[0]
         return _Plain.apply(x, labels, reduction, *found)
+
+    def statistics(self, request: Request) -> Arrays:
+        return kernels.statistics(request) or super().statistics(request)
 
     def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
         argnums = tuple(range(len(primals)))

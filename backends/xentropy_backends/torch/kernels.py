@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.autograd import forward_ad
 
 from xentropy._types import Arrays, Namespace, Options
 from xentropy.formulas import formula as rules
 from xentropy.formulas import fused
 from xentropy.formulas.formula import Formula
+from xentropy.formulas.statistics import Request, picked
 from xentropy.kernels import calls, plain, small
 from xentropy.kernels.engine import has_numba
 
@@ -24,6 +26,7 @@ __all__ = [
     "is_plain",
     "lend",
     "plain_cross_entropy",
+    "statistics",
     "take",
     "transforming",
 ]
@@ -141,6 +144,20 @@ def plain_cross_entropy(x: Any, labels: Any, reduction: str) -> tuple[Any, Any] 
         return None
     result, gradient = found
     return torch.from_numpy(result), None if gradient is None else take(gradient)
+
+
+def statistics(request: Request) -> Arrays | None:
+    """Statistics of tensors on the CPU of which no derivative is asked for; None of others."""
+    x = request.x
+    if torch.compiler.is_compiling() or transforming() or forward_ad._current_level >= 0:
+        return None
+    if (x.requires_grad and torch.is_grad_enabled()) or x.dtype not in MEMORY or not x.numel():
+        return None
+    if not all(y is None or is_plain(y) for y in request.arrays):
+        return None
+    with np.errstate(all="ignore"):
+        found = calls.statistics(request.mapped(lend))
+    return picked({name: torch.from_numpy(y) for name, y in found.items()}, request.outputs)
 
 
 _SURE = 1e-6

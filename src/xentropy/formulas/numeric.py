@@ -110,26 +110,41 @@ def _split(x: Any, bits: float) -> tuple[Any, Any]:
     return high, x - high
 
 
+def _lost_by_product(a: Any, b: Any, product: Any, dtype: str) -> Any:
+    """What the rounding of ``a * b`` lost."""
+    bits = 4097.0 if dtype == "float32" else 134217729.0
+    a_high, a_low = _split(a, bits)
+    b_high, b_low = _split(b, bits)
+    return ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+def _product(xp: Namespace, a: Any, b: Any, dtype: str) -> tuple[Any, Any]:
+    """``a * b`` and what its rounding lost."""
+    product = a * b
+    lost = _lost_by_product(a, b, product, dtype)
+    return product, xp.where(xp.isfinite(product) & xp.isfinite(lost), lost, 0.0)
+
+
 def _quotient(xp: Namespace, a: Any, b: Any, dtype: str) -> tuple[Any, Any]:
     """``a / b`` and what its rounding lost."""
-    bits = 4097.0 if dtype == "float32" else 134217729.0
     q = a / b
-    q_high, q_low = _split(q, bits)
-    b_high, b_low = _split(b, bits)
     product = q * b
-    error = ((q_high * b_high - product) + q_high * b_low + q_low * b_high) + q_low * b_low
-    lost = ((a - product) - error) / b
+    lost = ((a - product) - _lost_by_product(q, b, product, dtype)) / b
     return q, xp.where(xp.isfinite(q) & xp.isfinite(lost), lost, 0.0)
 
 
 def exp_difference(
-    xp: Namespace, x: Any, top: Any, temperature: Any, dtype: str
+    xp: Namespace, x: Any, top: Any, temperature: Any, dtype: str, scale: Any = None
 ) -> tuple[Any, Any]:
-    """``z = (x - top) / temperature`` and ``exp(z)``, the roundings of ``z`` put back.
+    """``z = (x - top) / temperature * scale`` and ``exp(z)``, the roundings of ``z`` put back.
 
     Without the remainder ``exp`` is off by ``|z| / 2`` ulp: 20 where a row is confident by 40 nats.
     """
     z, lost = _two_difference(xp, x, top)
+    if scale is not None:
+        scale = scale * xp.ones_like(top)
+        z, more = _product(xp, z, scale, dtype)
+        lost = lost * scale + more
     if temperature is not None:
         # As an array, so that it is split in the arithmetic of x and not in Python's.
         temperature = temperature * xp.ones_like(top)

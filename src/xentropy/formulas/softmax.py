@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 
 from xentropy._types import Namespace
 
-from .formula import Formula
+from .formula import Formula, Role
 from .numeric import exp_difference, slope, smooth, times
 from .weighting import weighted
 
 __all__ = [
     "cross_entropy_dense",
     "cross_entropy_index",
+    "entropy",
     "focal_dense",
     "focal_index",
     "kl_divergence",
@@ -28,6 +29,8 @@ __all__ = [
     "miss_dense",
     "poly_dense",
     "poly_index",
+    "scaled_cross_entropy_index",
+    "scaled_logsumexp",
 ]
 
 
@@ -35,7 +38,7 @@ class _Rows(NamedTuple):
     """What the losses need of each row, reduced axes kept as length 1."""
 
     top: Any  # the maximum; NaN where the row has no softmax
-    z: Any  # (x - top) / temperature
+    z: Any  # (x - top) / temperature * scale
     e: Any  # exp(z), 1 at the maximum
     rest: Any  # the sum of e without one maximum
     log_rest: Any  # log1p(rest): logsumexp - top
@@ -68,13 +71,14 @@ def _rows(
     class_mask: Any = None,
     invalid: Any = None,
     temperature: Any = None,
+    scale: Any = None,
 ) -> _Rows:
     if class_mask is not None:
         x = xp.where(class_mask, x, -math.inf)
     top = xp.stop_gradient(xp.max(x, axis=axis, keepdims=True))
     usable = xp.isfinite(top) if invalid is None else xp.isfinite(top) & ~invalid
     top = xp.where(usable, top, math.nan)
-    z, e = exp_difference(xp, x, top, temperature, dtype)
+    z, e = exp_difference(xp, x, top, temperature, dtype, scale)
     peak = x == top
     # Two sums: XLA reassociates within a sum, where an e - 1 would cost all digits of the rest. The
     # first is the number of maxima, but has their derivative.
@@ -134,7 +138,7 @@ class _Family(NamedTuple):
     def prepare(self, xp: Namespace, x: Any, **rest: Any) -> tuple[_Rows, Any, Any]:
         """The statistics of the rows, ``f`` and ``a``."""
         given = {k: rest[k] for k in ("axis", "dtype", "class_mask")}
-        rows = _rows(xp, x, invalid=rest.get("invalid"), **given)
+        rows = _rows(xp, x, invalid=rest.get("invalid"), scale=rest.get("scale"), **given)
         f, a = self.cost(xp, rows, *([rest[self.parameter]] if self.parameter else []))
         return rows, f, a
 
@@ -162,7 +166,7 @@ class _Family(NamedTuple):
             g = _gradient(xp, rows, _product(a, _product(weight, t)), rest["axis"])
             if z_loss is not None:
                 g = g + (2.0 * z_loss * rows.lse) * rows.p
-            mask = rest["class_mask"]
+            mask, g = rest["class_mask"], _product(rest.get("scale"), g)
             found["x"] = g if mask is None else xp.where(mask, g, 0.0)
         if "t" in wrt:
             each = slope(xp, t, f if weight is None else times(xp, weight, f))
@@ -215,12 +219,19 @@ def _divergence_partials(
 
 
 def _logsumexp(
-    xp: Namespace, *, x: Any, class_mask: Any, axis: int, dtype: str, keepdims: bool
+    xp: Namespace,
+    *,
+    x: Any,
+    class_mask: Any,
+    axis: int,
+    dtype: str,
+    keepdims: bool,
+    scale: Any = None,
 ) -> Any:
-    rows = _rows(xp, x, axis=axis, dtype=dtype, class_mask=class_mask)
+    rows = _rows(xp, x, axis=axis, dtype=dtype, class_mask=class_mask, scale=scale)
     kept = x if class_mask is None else xp.where(class_mask, x, -math.inf)
     top = xp.max(kept, axis=axis, keepdims=True)
-    return xp.where(xp.isinf(top), top, rows.lse)
+    return xp.where(xp.isinf(top), top, _product(scale, rows.top) + rows.log_rest)
 
 
 def _logsumexp_partials(
@@ -232,9 +243,41 @@ def _logsumexp_partials(
     axis: int,
     dtype: str,
     keepdims: bool,
+    scale: Any = None,
 ) -> dict[str, Any]:
-    p = _rows(xp, x, axis=axis, dtype=dtype, class_mask=class_mask).p
-    return {"x": p if class_mask is None else xp.where(class_mask, p, 0.0)}
+    rows = _rows(xp, x, axis=axis, dtype=dtype, class_mask=class_mask, scale=scale)
+    slope = _product(scale, rows.p)
+    return {"x": slope if class_mask is None else xp.where(class_mask, slope, 0.0)}
+
+
+def _mean_drop(xp: Namespace, rows: _Rows, axis: int) -> Any:
+    """The mean of ``-z`` under ``p``."""
+    drops = xp.sum(times(xp, rows.e, 0.0 - rows.z), axis=axis, keepdims=True)
+    return drops / (1.0 + rows.rest)
+
+
+def _entropy(
+    xp: Namespace, *, x: Any, class_mask: Any, axis: int, dtype: str, scale: Any = None
+) -> Any:
+    rows = _rows(xp, x, axis=axis, dtype=dtype, class_mask=class_mask, scale=scale)
+    return rows.log_rest + _mean_drop(xp, rows, axis)
+
+
+def _entropy_partials(
+    xp: Namespace,
+    wrt: tuple[str, ...],
+    *,
+    x: Any,
+    class_mask: Any,
+    axis: int,
+    dtype: str,
+    scale: Any = None,
+) -> dict[str, Any]:
+    """``-p (log p + H)``, without ``log_rest``, which is in both."""
+    rows = _rows(xp, x, axis=axis, dtype=dtype, class_mask=class_mask, scale=scale)
+    slope = times(xp, rows.p, (0.0 - rows.z) - _mean_drop(xp, rows, axis))
+    slope = _product(scale, slope)
+    return {"x": slope if class_mask is None else xp.where(class_mask, slope, 0.0)}
 
 
 def _log_softmax(xp: Namespace, *, x: Any, class_mask: Any, axis: int, dtype: str) -> Any:
@@ -260,16 +303,15 @@ miss_dense = _Family(_miss).formula("miss_dense", index=False)
 focal_dense = _Family(_focal, "gamma").formula("softmax_focal_dense", index=False)
 focal_index = _Family(_focal, "gamma").formula("softmax_focal_index", index=True)
 kl_divergence = weighted("kl_divergence", _divergence, _divergence_partials, prediction="logits")
-logsumexp = Formula(
-    "logsumexp",
-    {"x": "elements", "class_mask": "constant"},
-    "axis",
-    _logsumexp,
-    _logsumexp_partials,
-)
+_ROLES: dict[str, Role] = {"x": "elements", "class_mask": "constant"}
+logsumexp = Formula("logsumexp", _ROLES, "axis", _logsumexp, _logsumexp_partials)
+entropy = Formula("entropy", _ROLES, "axis", _entropy, _entropy_partials)
+# Of logits that are multiplied with the option ``scale``; kernels know no such option.
+scaled_logsumexp = Formula("scaled_logsumexp", _ROLES, "axis", _logsumexp, _logsumexp_partials)
+scaled_cross_entropy_index = _cross_entropy.formula("scaled_cross_entropy_index", index=True)
 log_softmax = Formula(
     "log_softmax",
-    {"x": "elements", "class_mask": "constant"},
+    _ROLES,
     "none",
     _log_softmax,
     _log_softmax_partials,

@@ -5,6 +5,7 @@ What a formula computes on its way to a loss stays in the cache.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,7 +20,7 @@ from .memory import named, narrowed, plain, widened
 from .request import Request
 from .threads import run
 
-__all__ = ["gradient", "losses"]
+__all__ = ["Index", "for_blocks", "gradient", "losses"]
 
 Array = npt.NDArray[Any]
 Index = tuple[slice, ...]
@@ -72,11 +73,17 @@ def _row_axis(call: Request) -> int | None:
 
 
 def _for_all_blocks(call: Request, work: Callable[[Any, Index], None]) -> None:
+    for_blocks(call.arrays[0].shape, call.options.get("axis"), work)
+
+
+def for_blocks(
+    shape: tuple[int, ...], axis: int | None, work: Callable[[Any, Index], None]
+) -> None:
+    """Call ``work(xp, index)`` for blocks of an array: of whole rows along an axis."""
     # Not on import: adapters import these modules.
     from xentropy.dispatch import backend_of
 
-    x, xp = call.arrays[0], backend_of(np.empty(0)).xp
-    blocks = list(_blocks(x.shape, call.options.get("axis")))
+    xp, blocks = backend_of(np.empty(0)).xp, list(_blocks(shape, axis))
 
     def some(start: int, stop: int) -> int:
         with np.errstate(all="ignore"):
@@ -84,7 +91,7 @@ def _for_all_blocks(call: Request, work: Callable[[Any, Index], None]) -> None:
                 work(xp, index)
         return 0
 
-    run(some, (), len(blocks), x.size)
+    run(some, (), len(blocks), math.prod(shape))
 
 
 def _blocks(shape: tuple[int, ...], axis: int | None) -> Iterator[Index]:
@@ -103,7 +110,7 @@ def _blocks(shape: tuple[int, ...], axis: int | None) -> Iterator[Index]:
             yield from split(axes[1:], each * step)
         index[i] = slice(None)
 
-    return split([i for i in range(len(shape)) if i != whole], int(np.prod(shape)))
+    return split([i for i in range(len(shape)) if i != whole], math.prod(shape))
 
 
 def _of_losses(call: Request, index: Index) -> Index:

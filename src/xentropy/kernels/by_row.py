@@ -16,7 +16,7 @@ from .engine import Engine
 from .memory import ABSENT, Rows, memory_for, result_of, rows_of
 from .request import Request
 
-__all__ = ["FORMULAS", "Call", "Numbers", "State", "gradient", "losses", "prepare"]
+__all__ = ["FORMULAS", "Call", "Numbers", "State", "class_mask_of", "gradient", "losses", "prepare"]
 
 Array = npt.NDArray[Any]
 
@@ -65,7 +65,7 @@ def prepare(engine: Engine, kind: str, request: Request, **more: Array) -> Call:
     class_weight = given.get("class_weight")
     if class_weight is not None:
         class_weight = np.ascontiguousarray(np.broadcast_to(class_weight, n), real)
-    mask = _class_mask(given.get("class_mask"), x.shape, axis)
+    mask = class_mask_of(given.get("class_mask"), x.shape, axis)
     smoothing = options.get("smoothing") or 0.0
     numbers = Numbers(
         float(smoothing),
@@ -94,7 +94,8 @@ def prepare(engine: Engine, kind: str, request: Request, **more: Array) -> Call:
     )
 
 
-def _class_mask(mask: Array | None, shape: tuple[int, ...], axis: int) -> Array | None:
+def class_mask_of(mask: Array | None, shape: tuple[int, ...], axis: int) -> Array | None:
+    """Which classes are kept, of each row or of all."""
     if mask is None:
         return None
     n = shape[axis]

@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 import numpy.typing as npt
 
 from xentropy._types import Arrays, Options
+from xentropy.formulas import statistics as statistics_of
 from xentropy.formulas.formula import Formula
 
-from . import by_block, by_class, by_element, by_row, pool
+from . import by_block, by_class, by_element, by_row, by_statistic, pool
 from .engine import engine, has_numba
 from .request import Request
 
-__all__ = ["State", "gradient", "losses", "names", "serves", "total"]
+__all__ = ["State", "gradient", "losses", "names", "serves", "statistics", "total"]
 
 Array = npt.NDArray[Any]
 
@@ -79,6 +80,13 @@ def gradient(state: State, cotangent: Array, empty: Callable[..., Array] = pool.
     """The gradient with respect to the logits, in their dtype and shape."""
     found: Array = state.module.gradient(engine(), state.inner, cotangent, empty)
     return found
+
+
+def statistics(
+    request: statistics_of.Request, empty: Callable[..., Array] = pool.empty
+) -> dict[str, Array]:
+    """Statistics of rows by name; the rank stands for ``correct``, too."""
+    return by_statistic.statistics(engine(), request, empty)
 
 
 def total(x: Array) -> float:

@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from . import elements, terms
+from . import statistics as of_rows
 from .by_element import Elements
 from .by_row import Call
 from .elements import BLOCK
 from .engine import Found
-from .memory import ABSENT, address
+from .memory import ABSENT, Rows, address
 from .rows import rows
 from .sums import sums as row_sums
 from .threads import is_small, run
@@ -35,6 +36,7 @@ __all__ = [
     "plain_losses",
     "sigmoid_gradients",
     "sigmoid_losses",
+    "statistics",
     "sums",
     "total",
 ]
@@ -48,7 +50,7 @@ _TERMS = {
     "divergence": terms.DIVERGENCE,
     "focal": terms.FOCAL,
 }
-KINDS = frozenset(("index", "dense", "sigmoid", *_TERMS))
+KINDS = frozenset(("index", "dense", "sigmoid", "statistics", *_TERMS))
 
 _ONE: dict[Any, Any] = {
     np.dtype(np.float32): np.float32(1),
@@ -166,6 +168,18 @@ def plain_losses(
         with np.errstate(all="ignore"):
             result[...] = total(losses) / divisor
     return None if wrong else (result, out)
+
+
+def statistics(
+    x: Rows, arrays: dict[str, Array], scale: float, k: int, found: dict[str, Array]
+) -> None:
+    """Statistics of rows."""
+    labels, mask, keep = (arrays[name] for name in ("labels", "class_mask", "keep"))
+    masks = mask.shape[0] if mask.size else 0
+    given = (address(x.flat), x.n, address(labels), address(mask), masks, address(keep), scale, k)
+    names = ("log_prob", "logsumexp", "entropy", "rank", "top_k")
+    outputs = tuple(address(found[name]) if name in found else 0 for name in names)
+    run(of_rows.statistics, (_ONE[x.flat.dtype], given, outputs), x.length, x.flat.size)
 
 
 # --- elements ---------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from .by_element import Elements
     from .by_row import Call
+    from .memory import Rows
 
 __all__ = ["Engine", "Found", "engine", "has_numba"]
 
@@ -103,6 +104,25 @@ class Engine(Protocol):
 
     def sigmoid_gradients(self, call: Elements, cotangent: Array, out: Array) -> None:
         """Write the gradients of elements; ``cotangent`` has one number or as many."""
+
+    def statistics(
+        self, x: Rows, arrays: dict[str, Array], scale: float, k: int, found: dict[str, Array]
+    ) -> None:
+        """Write statistics of rows that follow one another.
+
+        Where it is among its kinds.
+
+        Parameters
+        ----------
+        x : Rows
+            The logits.
+        arrays : dict
+            ``labels``, int64, ``class_mask`` and ``keep``, bool; of size 0 where not given.
+        scale, k : float, int
+            What multiplies the logits, and how many of the largest are wanted.
+        found : dict
+            What is wanted, by name: to be written.
+        """
 
     def total(self, x: Array) -> float:
         """The sum of float32 numbers, in float64."""
