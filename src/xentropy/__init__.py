@@ -37,6 +37,7 @@ from .losses.softmax import cross_entropy as cross_entropy
 from .losses.softmax import poly_cross_entropy as poly_cross_entropy
 from .losses.softmax import softmax_cross_entropy as softmax_cross_entropy
 from .losses.softmax import sparse_softmax_cross_entropy as sparse_softmax_cross_entropy
+from .losses.statistics import linear_softmax_statistics as linear_softmax_statistics
 from .losses.statistics import softmax_statistics as softmax_statistics
 from .reduction import Mean as Mean
 from .strict import strict as strict
@@ -61,6 +62,7 @@ __all__ = [
     "huber",
     "kl_divergence",
     "linear_cross_entropy",
+    "linear_softmax_statistics",
     "log_cosh",
     "log_softmax",
     "logsumexp",

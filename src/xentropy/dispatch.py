@@ -169,6 +169,17 @@ class Backend(ABC):
         """Statistics of rows, as `xentropy.formulas.statistics.evaluate` gives them."""
         return evaluate(self.apply, self.xp, request)
 
+    def linear_statistics(
+        self, layer: heads.Layer, given: heads.Operands, request: Request
+    ) -> Arrays:
+        """Statistics of the logits of a linear layer, which are never held all at once."""
+
+        def answer(part: heads.Operands) -> Arrays:
+            with np.errstate(all="ignore"):
+                return heads.ask(self.xp, layer, part, request, self.statistics)
+
+        return heads.statistics(self.xp, layer, given, answer)
+
     def kernels(self) -> list[str]:
         """What computes, for ``xentropy backends``."""
         return ["formulas"]

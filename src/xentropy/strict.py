@@ -103,7 +103,7 @@ def check_head(call: Call) -> None:
             _refuse_where(call, InputError, "not be NaN", name, bad)
     if call.sample_weight is not None:
         _check_sample_weight(call, kept)
-    if not call.index:
+    if not call.index and call.given["labels"] is not None:
         _check_labels(call, "labels", kept, is_distribution=True)
 
 

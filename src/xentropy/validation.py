@@ -51,7 +51,7 @@ class Call:
     """
 
     x: Any
-    labels: Any
+    labels: Any = None
     index: bool
     axis: int | None
     dtype: str

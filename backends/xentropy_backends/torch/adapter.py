@@ -14,7 +14,7 @@ from xentropy._types import Arrays, Options
 from xentropy.dispatch import AutodiffBackend, LayoutError
 from xentropy.formulas import formula as rules
 from xentropy.formulas.formula import Formula
-from xentropy.formulas.linear import Head, Operands
+from xentropy.formulas.linear import Head, Layer, Operands
 from xentropy.formulas.numeric import split_sum
 from xentropy.formulas.statistics import Request
 from xentropy.kernels import calls, plain
@@ -362,6 +362,9 @@ class _Torch(AutodiffBackend):
 
     def linear(self, head: Head, given: Operands) -> Any:
         return linear.losses(head, given)
+
+    def linear_statistics(self, layer: Layer, given: Operands, request: Request) -> Arrays:
+        return linear.statistics(layer, given, request)
 
     def plain_cross_entropy(self, x: Any, labels: Any, reduction: str) -> Any:
         if not isinstance(labels, torch.Tensor) or labels.dtype != torch.int64:

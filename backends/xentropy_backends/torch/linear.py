@@ -18,11 +18,12 @@ from xentropy.dispatch import backend_of
 from xentropy.formulas import linear as heads
 from xentropy.formulas.linear import Head, Layer, Operands
 from xentropy.formulas.softmax import cross_entropy_dense, cross_entropy_index
+from xentropy.formulas.statistics import REAL, Request
 from xentropy.kernels import linear as tiles
 
 from . import kernels
 
-__all__ = ["losses"]
+__all__ = ["losses", "statistics"]
 
 
 def losses(head: Head, given: Operands) -> Any:
@@ -39,6 +40,25 @@ def _evaluate(head: Head, given: Operands) -> Any:
     """The losses of some rows, as a differentiable function."""
     backend = backend_of(given.hidden)
     return heads.losses(backend.xp, head, given, backend.apply)
+
+
+def statistics(layer: Layer, given: Operands, request: Request) -> Arrays:
+    """Statistics of all rows; compilers see those of all at once."""
+    backend = backend_of(given.hidden)
+    if torch.compiler.is_compiling():
+        return heads.ask(backend.xp, layer, given, request, backend.statistics)
+    # First those that have derivatives.
+    names = sorted(request.outputs, key=lambda name: name not in REAL)
+    asked = request._replace(outputs=tuple(names))
+
+    def f(*part: Any) -> Arrays:
+        return heads.ask(backend.xp, layer, Operands(*part), asked, backend.statistics)
+
+    reals, results = sum(name in REAL for name in names), tuple(True for _ in names)
+    step = heads.rows_at_once(layer, given)
+    found = _OverRows.apply(_Rows(f, given.are_rows(), results, step, reals), *given)
+    by_name = dict(zip(names, found, strict=True))
+    return tuple(by_name[name] for name in request.outputs)
 
 
 class _Call:
@@ -192,6 +212,7 @@ class _Rows:
     arguments: tuple[bool, ...]  # which have an entry a row
     results: tuple[bool, ...]  # the others are added up
     step: int  # rows at a time
+    reals: int | None = None  # the first of the results, which have derivatives; None for all
 
 
 class _OverRows(torch.autograd.Function):
@@ -221,12 +242,14 @@ class _OverRows(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: Any) -> Any:
         needed = ctx.needs_input_grad[1:]
         moving = [i for i, need in enumerate(needed) if need]
+        cotangents = cotangents[: ctx.rows.reals]
         pulled = iter(_OverRows.apply(_pull(ctx.rows, moving), *ctx.saved_tensors, *cotangents))
         return (None, *(next(pulled) if need else None for need in needed))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        return _pushed(ctx.rows, ctx.saved_tensors, tangents[1:])
+        pushed = _pushed(ctx.rows, ctx.saved_tensors, tangents[1:])
+        return (*pushed, *(None for _ in ctx.rows.results[len(pushed) :]))
 
 
 def _pull(rows: _Rows, moving: list[int]) -> _Rows:
@@ -239,7 +262,7 @@ def _pull(rows: _Rows, moving: list[int]) -> _Rows:
         return tuple(pull(arrays[count:]))
 
     results = tuple(rows.arguments[i] for i in moving)
-    return _Rows(f, (*rows.arguments, *rows.results), results, rows.step)
+    return _Rows(f, (*rows.arguments, *rows.results[: rows.reals]), results, rows.step)
 
 
 def _pushed(rows: _Rows, primals: Arrays, tangents: Arrays) -> Any:
@@ -257,7 +280,7 @@ def _pushed(rows: _Rows, primals: Arrays, tangents: Arrays) -> Any:
         return tuple(push(arrays[count:])[0])
 
     arguments = (*rows.arguments, *(rows.arguments[i] for i in moving))
-    pushed = _Rows(f, arguments, rows.results, rows.step)
+    pushed = _Rows(f, arguments, rows.results[: rows.reals], rows.step)
     return _OverRows.apply(pushed, *primals, *(tangents[i] for i in moving))
 
 
@@ -270,7 +293,7 @@ def _of_some(
         whole = list(arrays)
         for i, x in zip(moving, primals, strict=True):
             whole[i] = x
-        return rows.f(*whole)
+        return rows.f(*whole)[: rows.reals]
 
     return moved, tuple(arrays[i] for i in moving)
 

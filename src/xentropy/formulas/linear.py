@@ -15,11 +15,13 @@ from .formula import Formula, Role
 from .formula import value as value_of
 from .formula import vjp as vjp_of
 from .softmax import cross_entropy_index
+from .statistics import Request
 
 __all__ = [
     "Head",
     "Layer",
     "Operands",
+    "ask",
     "differentiate",
     "evaluate",
     "gradients",
@@ -28,10 +30,12 @@ __all__ = [
     "most_rows",
     "on_tape",
     "rows_at_once",
+    "statistics",
 ]
 
 
 Apply: TypeAlias = Callable[[Formula, Arrays, Options], Any]
+Answer: TypeAlias = Callable[[Request], Arrays]
 
 
 class Layer(NamedTuple):
@@ -188,6 +192,25 @@ def _parts(layer: Layer, given: Operands) -> Iterator[tuple[Any, Operands]]:
         part = slice(start, min(start + step, given.hidden.shape[0]))
         pairs = zip(given, are_rows, strict=True)
         yield part, Operands(*(x[part, ...] if is_row else x for x, is_row in pairs))
+
+
+def ask(xp: Namespace, layer: Layer, given: Operands, request: Request, answer: Answer) -> Arrays:
+    """Statistics of some rows, of the request about their logits."""
+    given = _shown(xp, given)
+    x = logits(xp, layer, given.hidden, given.weight, given.bias)
+    keep = None if given.keep is None else given.keep[:, None]
+    asked = request._replace(x=x, labels=given.labels, class_mask=given.class_mask, keep=keep)
+    return answer(asked)
+
+
+def statistics(
+    xp: Namespace, layer: Layer, given: Operands, answer: Callable[[Operands], Arrays]
+) -> Arrays:
+    """Statistics of all rows, from what ``answer`` tells of some."""
+    found = [answer(part) for _, part in _parts(layer, given)]
+    if len(found) == 1:
+        return found[0]
+    return tuple(xp.concat(list(each), axis=0) for each in zip(*found, strict=True))
 
 
 def evaluate(xp: Namespace, head: Head, given: Operands) -> Any:

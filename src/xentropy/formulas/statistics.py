@@ -11,10 +11,12 @@ from xentropy._types import Arrays, Namespace, Options
 from . import softmax
 from .formula import Formula, along
 
-__all__ = ["OF_LABELS", "OUTPUTS", "Request", "evaluate", "picked"]
+__all__ = ["OF_LABELS", "OUTPUTS", "REAL", "Request", "evaluate", "picked"]
 
 OUTPUTS = ("log_prob", "logsumexp", "entropy", "rank", "correct", "top_k")
 OF_LABELS = ("log_prob", "rank", "correct")
+REAL = ("log_prob", "logsumexp", "entropy")
+"""Those that have derivatives."""
 
 _Apply = Callable[[Formula, Arrays, Options], Any]
 
@@ -55,7 +57,7 @@ def evaluate(apply: _Apply, xp: Namespace, request: Request) -> Arrays:
     found: dict[str, Any] = {
         name: _kept(xp, request, _real(apply, xp, request, name), 0.0)
         for name in request.outputs
-        if name in ("log_prob", "logsumexp", "entropy")
+        if name in REAL
     }
     if "rank" in request.outputs or "correct" in request.outputs:
         found["rank"] = _kept(xp, request, _rank(xp, request), -1)

@@ -11,7 +11,7 @@ from xentropy.formulas.linear import Head, Layer, Operands
 from xentropy.reduction import reduce
 from xentropy.validation import Call, count, head, number, smoothing
 
-__all__ = ["linear_cross_entropy"]
+__all__ = ["layer_of", "linear_cross_entropy", "operands_of", "shape_of"]
 
 
 def linear_cross_entropy(
@@ -151,13 +151,14 @@ def linear_cross_entropy(
     head(call, "either", ignore_index=ignore_index)
     formula = formulas.cross_entropy_index if call.index else formulas.cross_entropy_dense
     s, z = smoothing(call, label_smoothing), number(call, "z_loss", z_loss) or None
-    whole = Head(_layer(call, scale, softcap, max_memory), formula, s, z)
-    given = _operands(call)
-    losses = steps.reshape(call.backend.linear(whole, given), _shape(call))
+    whole = Head(layer_of(call, scale, softcap, max_memory), formula, s, z)
+    given = operands_of(call)
+    losses = steps.reshape(call.backend.linear(whole, given), shape_of(call))
     return reduce(call, losses, lambda: _class_weights(call, given))
 
 
-def _layer(call: Call, scale: float, softcap: float | None, max_memory: int) -> Layer:
+def layer_of(call: Call, scale: float, softcap: float | None, max_memory: int) -> Layer:
+    """The layer of a checked call."""
     if softcap is not None:
         rule = "a positive number, or None"
         softcap = number(call, "softcap", softcap, rule, lambda c: 0.0 < c < float("inf"))
@@ -165,12 +166,12 @@ def _layer(call: Call, scale: float, softcap: float | None, max_memory: int) -> 
     return Layer(factor, softcap, call.dtype, count(call, "max_memory", max_memory))
 
 
-def _shape(call: Call) -> tuple[Any, ...]:
+def shape_of(call: Call) -> tuple[Any, ...]:
     """That of the losses, also where a graph will know it only when it runs."""
     return tuple(call.backend.xp.size(call.hidden, i) for i in range(call.hidden.ndim - 1))
 
 
-def _operands(call: Call) -> Operands:
+def operands_of(call: Call) -> Operands:
     """The arrays of the call in rows."""
     one = call.hidden[..., :1]
 
@@ -192,7 +193,9 @@ def _operands(call: Call) -> Operands:
         )
         return steps.reshape(steps.broadcast(x, like), (-1, x.shape[-1]))
 
-    labels = steps.reshape(call.labels, (-1, 1)) if call.index else of_logits(call.labels)
+    labels = call.labels
+    if labels is not None:
+        labels = steps.reshape(labels, (-1, 1)) if call.index else of_logits(labels)
     return Operands(
         steps.reshape(call.hidden, (-1, call.hidden.shape[-1])),
         call.weight,
@@ -218,4 +221,4 @@ def _class_weights(call: Call, given: Operands) -> Any:
     else:
         found = steps.dot(steps.cast(labels, getattr(xp, call.dtype)), weight, n)
         found = steps.broadcast(found, given.hidden[:, 0])
-    return steps.reshape(found, _shape(call))
+    return steps.reshape(found, shape_of(call))

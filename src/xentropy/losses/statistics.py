@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 
+from xentropy import _steps as steps
 from xentropy._outputs import Outputs, Statistics, check_k, named, parsed
 from xentropy._types import A, Weak
 from xentropy.formulas.statistics import OF_LABELS, Request
-from xentropy.validation import Call, number, rows
+from xentropy.validation import Call, head, number, rows
 
-__all__ = ["softmax_statistics"]
+from .linear import layer_of, operands_of, shape_of
+
+__all__ = ["linear_softmax_statistics", "softmax_statistics"]
 
 
 def softmax_statistics(
@@ -135,6 +138,110 @@ def softmax_statistics(
         k or 0,
     )
     result: Statistics[A] = named(names, call.backend.statistics(request))
+    return result
+
+
+def linear_softmax_statistics(
+    hidden: A,
+    weight: Weak,
+    labels: Weak | None,
+    *,
+    outputs: Outputs,
+    bias: Weak | None = None,
+    softcap: float | None = None,
+    class_mask: Weak | None = None,
+    ignore_index: int | None = None,
+    scale: float = 1.0,
+    max_memory: int = 64 * 2**20,
+) -> Statistics[A]:
+    """`softmax_statistics` of a linear layer, whose logits are never held all at once.
+
+    The logits are ``softcap * tanh(z / softcap)``, or ``z`` without a cap, with
+    ``z = scale * (hidden @ weight.T + bias)``. All that is asked for is made of one product, of
+    some rows after the other. Derivatives of ``log_prob``, ``logsumexp`` and ``entropy`` compute
+    the logits again.
+
+    Parameters
+    ----------
+    hidden : array, float, shape (..., D)
+        The features of each row.
+    weight : array, float, shape (V, D)
+        A row for each class of the vocabulary.
+    labels : array, int, shape (...), or None
+        The class of each row, in ``[0, V)``. None if no output needs it: ``log_prob``, ``rank`` and
+        ``correct`` do.
+    outputs : str or ("top_k", k), or tuple or list of these
+        Any of ``log_prob``, ``logsumexp``, ``entropy``, ``rank``, ``correct`` and ``("top_k", k)``,
+        each once. Nothing else is computed.
+    bias : array, float, shape (V,), optional
+        Added to the products.
+    softcap : float, optional
+        A positive number that the logits do not exceed.
+    class_mask : array, bool, shape (V,) or (..., V) or 1 along any axis, optional
+        True keeps. The other classes have no probability, and come after all that are kept.
+    ignore_index : int, optional
+        The label of rows to leave out; any integer, compared by value.
+    scale : float, default 1.0
+        A factor of the logits: one over a temperature.
+    max_memory : int, default 64 MiB
+        Bytes that logits, and what is made of them, may take at a time.
+
+    Returns
+    -------
+    NamedTuple
+        The outputs in the order of ``outputs``, by name, as those of `softmax_statistics`.
+
+    Raises
+    ------
+    LabelError
+        If labels that can be read without cost hold an index outside ``[0, V)`` that is not
+        ignored.
+    ShapeError
+        If shapes do not fit as above, or ``V`` is 0.
+    DTypeError
+        If ``hidden``, ``weight`` or ``bias`` are not floating, ``labels`` missing or not integers,
+        or the mask not bool.
+    OptionError
+        If an output is unknown, named twice or none is named, or another option has a value that
+        it does not take.
+    MixedBackendError
+        If arguments belong to two frameworks or lie on two devices.
+
+    See Also
+    --------
+    softmax_statistics : The same of logits that are held; its notes hold here.
+    linear_cross_entropy : The loss of such a layer.
+
+    Examples
+    --------
+    >>> import numpy as np, xentropy
+    >>> hidden, weight = np.array([[1.0, 0.0], [0.5, -1.0]]), np.array([[1.0, 2.0], [0.0, -1.0]])
+    >>> found = xentropy.linear_softmax_statistics(
+    ...     hidden, weight, np.array([0, 0]), outputs=("log_prob", "rank")
+    ... )
+    >>> found.log_prob
+    array([-0.31326169, -2.57888973])
+    >>> found.rank
+    array([0, 1])
+    """
+    call = Call(
+        "linear_softmax_statistics",
+        hidden=hidden,
+        weight=weight,
+        labels=labels,
+        bias=bias,
+        class_mask=class_mask,
+    )
+    names, k = parsed(call, outputs)
+    has_labels = labels is not None or ignore_index is not None or bool({*names} & {*OF_LABELS})
+    head(call, "index" if has_labels else "none", ignore_index=ignore_index)
+    check_k(call, k, call.x.shape[-1])
+    layer, given = layer_of(call, scale, softcap, max_memory), operands_of(call)
+    request = Request(None, None, None, None, -1, call.dtype, None, names, k or 0)
+    found = call.backend.linear_statistics(layer, given, request)
+    shape = shape_of(call)
+    whole = (steps.reshape(x, (*shape, *tuple(x.shape[1:]))) for x in found)
+    result: Statistics[A] = named(names, tuple(whole))
     return result
 
 
