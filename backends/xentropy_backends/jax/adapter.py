@@ -19,11 +19,12 @@ from xentropy._types import Arrays, Options
 from xentropy.dispatch import AutodiffBackend
 from xentropy.formulas import formula as rules
 from xentropy.formulas.formula import Formula
+from xentropy.formulas.linear import Head, Operands
 from xentropy.formulas.numeric import exact_log1p
 from xentropy.formulas.statistics import Request, evaluate
 from xentropy.kernels import calls, plain
 
-from . import kernels
+from . import kernels, linear
 
 __all__ = ["backend"]
 
@@ -263,6 +264,9 @@ class _JAX(AutodiffBackend):
         static = tuple((k, v) for k, v in options.items() if k not in numbers)
         expected = upstream if isinstance(arrays[0], jax.core.Tracer) else None
         return _rule(formula, static, tuple(numbers), expected)(*arrays, *numbers.values())
+
+    def linear(self, head: Head, given: Operands) -> Any:
+        return linear.losses(head, given)
 
     def plain_cross_entropy(self, x: Any, labels: Any, reduction: str) -> Any:
         if not (_is_at_home(x) and _is_at_home(labels)) or x.dtype not in _REAL:

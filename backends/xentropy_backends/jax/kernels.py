@@ -1,8 +1,8 @@
 """What computes in JAX on one CPU: the kernels, which XLA calls on its own memory.
 
-There is one primitive. What it is the formula says, to all transformations and wherever no kernel
-can be called; only where XLA compiles for the CPU it becomes a call by XLA's foreign function
-interface, whose binary layout is ``xla/ffi/api/c_api.h``.
+There is one primitive for the losses of logits. What it is the formula says, to all transformations
+and wherever no kernel can be called; only where XLA compiles for the CPU it becomes a call by XLA's
+foreign function interface, whose binary layout is ``xla/ffi/api/c_api.h``.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import json
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.core
@@ -30,9 +30,23 @@ try:
 except ImportError:  # before JAX 0.4.36
     from jax.core import Primitive  # type: ignore[attr-defined, no-redef]
 
-__all__ = ["LEAST", "Kernel", "Spec", "serves"]
+__all__ = [
+    "LEAST",
+    "WORKS",
+    "Kernel",
+    "Primitive",
+    "Spec",
+    "Work",
+    "are_plain",
+    "can_call",
+    "is_manual",
+    "lend",
+    "lower",
+    "serves",
+]
 
 Array = np.ndarray[Any, Any]
+Work: TypeAlias = Callable[[list[Array], list[Array]], None]
 
 LEAST = 2**13
 """Numbers that are worth a call from XLA into Python, which takes 30 us."""
@@ -67,10 +81,21 @@ def serves(formula: Formula, arrays: Arrays) -> bool:
     given = [x for x in arrays if x is not None]
     if formula.name not in _FORMULAS or not _register():
         return False
-    if not all(type(n) is int for x in given for n in x.shape) or arrays[0].size < LEAST:
+    if not are_plain(given) or is_manual(given):
         return False
-    known = all(np.dtype(x.dtype) in _DTYPES.values() for x in given)
-    return known and calls.serves(formula, arrays, str(arrays[0].dtype))
+    return arrays[0].size >= LEAST and calls.serves(formula, arrays, str(arrays[0].dtype))
+
+
+def is_manual(arrays: Iterable[Any]) -> bool:
+    """Whether `jax.shard_map` tells apart what varies over devices, as our primitives do not.
+
+    https://docs.jax.dev/en/latest/notebooks/shard_map.html
+    """
+    if not hasattr(jax, "typeof"):  # before JAX 0.6
+        return False
+    types = [jax.typeof(x) for x in arrays]
+    varying = [getattr(x, "vma", None) or getattr(x, "mat", None) for x in types]
+    return any(getattr(x, "varying", x) for x in varying)
 
 
 # --- the primitive ----------------------------------------------------------------------------
@@ -121,14 +146,11 @@ class Kernel:
         return found, (0,) * len(found)
 
     def _lower_on_cpu(self, context: Any, *operands: Any, spec: Spec) -> Any:
-        # What is exported must not need us; of what is sharded we would have to get everything.
-        exported = context.module_context.lowering_parameters.for_export
-        if exported or len(jax.devices("cpu")) > 1:
+        if not can_call(context):
             return self._lower(context, *operands, spec=spec)
         # The gradient takes the place of the logits where nobody else wants these.
         aliases = None if spec.upstream is None else {0: 1}
-        call = jax.ffi.ffi_lowering(_TARGET, operand_output_aliases=aliases)
-        return call(context, *operands, spec=json.dumps(spec))
+        return lower(context, operands, ("rows", *spec), aliases)
 
 
 def _abstract(x: Any, *_: Any, spec: Spec) -> list[Any]:
@@ -140,7 +162,75 @@ def _abstract(x: Any, *_: Any, spec: Spec) -> list[Any]:
     return [losses] if spec.upstream is None else [losses, gradient]
 
 
+def _work(formula: str, static: Any, numbers: Any, given: Any, upstream: float | None) -> Work:
+    """The call of a kernel on the memory of operands and results."""
+    spec = Spec(formula, tuple(map(tuple, static)), tuple(numbers), tuple(given), upstream)
+
+    def compute(operands: list[Array], results: list[Array]) -> None:
+        formula, arrays, options = spec.split(tuple(operands))
+        options = {k: float(v) if k in spec.numbers else v for k, v in options.items()}
+        saving = upstream is not None
+        losses, state = calls.losses(
+            formula, arrays, options, saving=saving, upstream=upstream, empty=lend(results)
+        )
+        found = [losses]
+        if formula.coupled and saving:
+            found.append(_probabilities(arrays, options, results[1]))
+        elif state is not None:
+            found.append(calls.gradient(state, np.asarray(upstream, losses.dtype)))
+        for result, array in zip(results, found, strict=True):
+            if array.ctypes.data != result.ctypes.data or array.strides != result.strides:
+                result[...] = array
+
+    return compute
+
+
+def _probabilities(arrays: Arrays, options: Options, result: Array) -> Array:
+    """Written to the result: the gradient of logsumexp."""
+    call = softmax.logsumexp, arrays, {**options, "keepdims": True}
+    _, state = calls.losses(*call, saving=True, upstream=None)
+    assert state is not None
+    return calls.gradient(state, np.ones((), options["dtype"]), lend([result]))
+
+
 # --- the call from XLA ------------------------------------------------------------------------
+
+WORKS: dict[str, Callable[..., Work]] = {"rows": _work}
+"""What XLA may call, by name; it is made of what is written behind the name."""
+
+
+def can_call(context: Any) -> bool:
+    """Whether a kernel can be called from what is lowered for the CPU."""
+    # What is exported must not need us; of what is sharded we would have to get everything.
+    exported = context.module_context.lowering_parameters.for_export
+    return not exported and len(jax.devices("cpu")) == 1 and _register()
+
+
+def lower(
+    context: Any, operands: Any, work: tuple[Any, ...], aliases: dict[int, int] | None = None
+) -> Any:
+    """Call one of `WORKS`, named first, in the place of a primitive."""
+    call = jax.ffi.ffi_lowering(_TARGET, operand_output_aliases=aliases)
+    return call(context, *operands, work=json.dumps(work))
+
+
+def lend(results: list[Array]) -> Callable[..., Array]:
+    """What allocates for a kernel: it gives the results, in their order."""
+    rest = iter(results)
+
+    def empty(shape: tuple[int, ...], dtype: Any) -> Array:
+        return np.empty(shape, dtype) if 0 in shape else next(rest).view(dtype).reshape(shape)
+
+    return empty
+
+
+def are_plain(arrays: Iterable[Any]) -> bool:
+    """Whether all are of shapes and dtypes that kernels know."""
+    return all(
+        np.dtype(x.dtype) in _DTYPES.values() and all(type(n) is int for n in x.shape)
+        for x in arrays
+    )
+
 
 _DTYPES = {
     number: np.dtype(dtype)
@@ -236,48 +326,16 @@ def _arrays(buffers: Any) -> list[Array]:
 
 
 @functools.cache
-def _read(text: bytes) -> Spec:
-    formula, static, numbers, given, upstream = json.loads(text)
-    return Spec(formula, tuple(map(tuple, static)), tuple(numbers), tuple(given), upstream)
-
-
-def _lender(results: list[Array]) -> Callable[..., Array]:
-    """What allocates for a kernel: it gives the results, in their order."""
-    rest = iter(results)
-
-    def empty(shape: tuple[int, ...], dtype: Any) -> Array:
-        return np.empty(shape, dtype) if 0 in shape else next(rest).view(dtype).reshape(shape)
-
-    return empty
-
-
-def _probabilities(arrays: Arrays, options: Options, result: Array) -> Array:
-    """Written to the result: the gradient of logsumexp."""
-    call = softmax.logsumexp, arrays, {**options, "keepdims": True}
-    _, state = calls.losses(*call, saving=True, upstream=None)
-    assert state is not None
-    return calls.gradient(state, np.ones((), options["dtype"]), _lender([result]))
+def _read(text: bytes) -> Work:
+    name, *rest = json.loads(text)
+    return WORKS[name](*rest)
 
 
 def _compute(frame: Any) -> None:
     text = ctypes.cast(frame.attributes.items[0], ctypes.POINTER(_Text)).contents
-    spec = _read(ctypes.string_at(text.start, text.length))
-    formula, arrays, options = spec.split(tuple(_arrays(frame.arguments)))
-    options = {k: float(v) if k in spec.numbers else v for k, v in options.items()}
-    results, upstream = _arrays(frame.results), spec.upstream
-    empty, saving = _lender(results), upstream is not None
+    work = _read(ctypes.string_at(text.start, text.length))
     with np.errstate(all="ignore"):
-        losses, state = calls.losses(
-            formula, arrays, options, saving=saving, upstream=upstream, empty=empty
-        )
-        found = [losses]
-        if formula.coupled and saving:
-            found.append(_probabilities(arrays, options, results[1]))
-        elif state is not None:
-            found.append(calls.gradient(state, np.asarray(upstream, losses.dtype)))
-    for result, array in zip(results, found, strict=True):
-        if array.ctypes.data != result.ctypes.data or array.strides != result.strides:
-            result[...] = array
+        work(_arrays(frame.arguments), _arrays(frame.results))
 
 
 @ctypes.CFUNCTYPE(_address, ctypes.POINTER(_Frame))

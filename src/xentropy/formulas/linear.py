@@ -176,10 +176,10 @@ def most_rows(layer: Layer, n: int) -> int:
 
 def rows_at_once(layer: Layer, given: Operands) -> int:
     """As many of the rows; all, as 0, where their number is unknown."""
-    count = given.hidden.shape[0]
-    if not isinstance(count, int):
+    count, n = given.hidden.shape[0], given.weight.shape[0]
+    if not (isinstance(count, int) and isinstance(n, int)):
         return 0
-    return max(1, min(most_rows(layer, given.weight.shape[0]), count))
+    return max(1, min(most_rows(layer, n), count))
 
 
 def _parts(layer: Layer, given: Operands) -> Iterator[tuple[Any, Operands]]:
