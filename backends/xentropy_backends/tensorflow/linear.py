@@ -130,14 +130,14 @@ def _by_block(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
         given = given._replace(keep=tf.ones((count,), tf.bool))
     blocks, are_rows = _parted(given, more, [number, step]), given.are_rows()
     dtype = getattr(xp, head.layer.dtype)
-    if any(kernels.has_tangent(x) for x in blocks if x is not None):
-        # Op by op: forward mode needs no more than a block.
+    if tf.executing_eagerly() and kernels.has_tangent(*(x for x in blocks if x is not None)):
+        # Op by op: forward mode holds no more than a block.
         def forward(*block: Any) -> Arrays:
             return (formulas.losses(xp, head, Operands(*block), apply),)
 
         (found,) = _looped(_Step(forward, are_rows, (None,), dtype), blocks)
     else:
-        (found,) = _losses(xp, head, are_rows, dtype, blocks)
+        found = _recomputed(xp, head, are_rows, dtype, blocks)
     return tf.reshape(found, (-1,))[:count]
 
 
@@ -151,9 +151,14 @@ def _parted(given: Operands, more: Any, by: list[Any]) -> Operands:
         return tf.reshape(x, [*by, *lengths])
 
     pairs = zip(given._fields, given, given.are_rows(), strict=True)
-    # To keep no class would be no softmax.
-    found = (parted(x, name == "class_mask") if is_row else x for name, x, is_row in pairs)
-    return Operands(*found)
+    # To keep no class would be no softmax. An identity, because a function takes a small tensor
+    # from outside its graph for a constant.
+    return Operands(
+        *(
+            parted(x, name == "class_mask") if is_row else None if x is None else tf.identity(x)
+            for name, x, is_row in pairs
+        )
+    )
 
 
 def _length(x: Any, axis: int) -> Any:
@@ -162,9 +167,11 @@ def _length(x: Any, axis: int) -> Any:
     return tf.shape(x)[axis] if n is None else n
 
 
-def _losses(
+def _recomputed(
     xp: Namespace, head: Head, are_rows: tuple[bool, ...], dtype: Any, blocks: Operands
-) -> Arrays:
+) -> Any:
+    """The losses of all blocks, whose gradient is a step of its own of all blocks anew."""
+    present = [i for i, x in enumerate(blocks) if x is not None]
     moving = _moving(blocks)
     wanted = tuple(i in moving for i in range(len(blocks)))
 
@@ -176,45 +183,26 @@ def _losses(
         found = formulas.gradients(xp, head, Operands(*operands), wanted, cotangent)
         return tuple(found[i] for i in moving)
 
-    step = _Step(run, are_rows, (None,), dtype)
-    return _recomputed(step, blocks, moving, pull)
-
-
-def _recomputed(step: _Step, arrays: Sequence[Any], moving: list[int], pull: Run) -> Arrays:
-    """What a step gives for all blocks; the gradient is a step of its own, of all blocks anew."""
-    outputs = _looped(step, [None if x is None else tf.stop_gradient(x) for x in arrays])
+    constants = [None if x is None else tf.stop_gradient(x) for x in blocks]
+    (output,) = _looped(_Step(run, are_rows, (None,), dtype), constants)
     if not moving:
-        return outputs
-    are_rows = tuple(i is None or step.are_rows[i] for i in step.results)
-    back = _Step(pull, (*step.are_rows, *are_rows), tuple(moving), step.dtype)
+        return output
+    back = _Step(pull, (*are_rows, True), tuple(moving), dtype)
 
+    # Of all tensors, also of labels: what the gradient of a function closes over it cannot reach.
     @tf.custom_gradient
-    def connect(*tensors: Any) -> tuple[Arrays, Callable[..., Arrays]]:
-        def gradient(*upstream: Any) -> Arrays:
-            inputs = (*_replaced(arrays, moving, tensors), *map(tf.convert_to_tensor, upstream))
-            if kernels.has_tangent(*(x for x in inputs if x is not None)):
-                return _looped(back, inputs)
-            return _recomputed(back, inputs, _moving(inputs), _pulled(back, inputs))
+    def connect(*tensors: Any) -> tuple[Any, Callable[[Any], list[Any]]]:
+        def gradient(upstream: Any) -> list[Any]:
+            inputs = _replaced(blocks, present, tensors)
+            found = _looped(back, [*inputs, tf.convert_to_tensor(upstream)])
+            pairs = dict(zip(moving, found, strict=True))
+            return [pairs.get(i) for i in present]
 
-        return outputs, gradient
+        return output, gradient
 
-    return tuple(connect(*(arrays[i] for i in moving)))
-
-
-def _pulled(step: _Step, inputs: Sequence[Any]) -> Run:
-    """The gradient of a step in a block, by the tape."""
-    moving, n = _moving(inputs), len(inputs)
-
-    def run(*block: Any) -> Arrays:
-        arrays, cotangents = block[:n], block[n:]
-        tensors = [arrays[i] for i in moving]
-        with tf.GradientTape() as tape:
-            tape.watch(tensors)
-            outputs = step.run(*arrays)
-        zero = tf.UnconnectedGradients.ZERO
-        return tuple(tape.gradient(outputs, tensors, cotangents, unconnected_gradients=zero))
-
-    return run
+    # In a graph forward mode takes the transposed gradient of a function; see `adapter`.
+    call = connect if tf.executing_eagerly() else tf.function(connect, autograph=False)
+    return call(*(blocks[i] for i in present))
 
 
 def _looped(step: _Step, arrays: Sequence[Any]) -> Arrays:
