@@ -142,10 +142,11 @@ def test_partial_sums(harness: Harness, case: Head) -> None:
     got = harness.numpy(part.weight)
     assert_within(got, weight, np.abs(weight), compare.VALUE, "float32")
     assert got.dtype == harness.numpy(part.total).dtype == harness.numpy(whole.total).dtype
-    pair = (harness.numpy(x.total).astype(np.float32) for x in (part, whole))
-    assert_beside(*pair, np.asarray(true, object), np.asarray(scale, object), "float32")
+    true, scale = (np.asarray(x, object) for x in (true, scale))
+    total, dense = (harness.numpy(x.total).astype(np.float32) for x in (part, whole))
+    assert_beside(total, dense, true, scale, "float32")
     for name, grad in grads.items():
-        pair = (harness.numpy(grad), harness.numpy(of_whole[name]))
+        pair = harness.numpy(grad), harness.numpy(of_whole[name])
         assert_beside(*pair, true_grads[name], scales[name], "float32")
 
 
@@ -254,6 +255,18 @@ def test_a_bias_of_minus_infinity_takes_a_class_out(harness: Harness) -> None:
     np.testing.assert_array_equal(value, want)
     off = labels != 0
     np.testing.assert_array_equal(grads[0][off], wanted[0][off])
+
+
+@pytest.mark.parametrize("out", [slice(0, 70), slice(60, 130)])
+def test_tiles_without_a_class(harness: Harness, out: slice) -> None:
+    """In little memory some classes come at a time: all of them may be taken out."""
+    r = rng("linear tiles")
+    bias = r.normal(size=130)
+    bias[out] = -np.inf
+    labels = r.permutation(np.flatnonzero(bias > -np.inf))[:3]
+    arrays = {**layer(r, (3,), 130), "labels": labels, "bias": bias}
+    case = Head("tiles", "linear_cross_entropy", arrays, {"max_memory": 1}, WRT)
+    assert_head(harness, case, "float32", *case.value_and_grads(harness, "float32"))
 
 
 def test_without_a_class_the_loss_is_nan(harness: Harness) -> None:

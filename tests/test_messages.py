@@ -67,6 +67,19 @@ Hint: convert one; only numbers, lists and NumPy arrays follow the predictions."
     )
 
 
+def test_a_layer_of_another_family(harness: Harness, other: Any) -> None:
+    hidden, weight = harness.array(np.zeros((2, 3), np.float32)), other(np.zeros((4, 3)))
+    with pytest.raises(xentropy.MixedBackendError) as caught:
+        losses.linear_cross_entropy(hidden, weight, [0, 1])
+    assert str(caught.value) == filled(
+        harness,
+        f"""xentropy.linear_cross_entropy: `weight` must be of the family of `hidden`, {xentropy.backend_of(hidden).name}.
+  hidden: <float32[2, 3]>
+  weight: float64[4, 3] tiny
+Hint: convert one; only numbers, lists and NumPy arrays follow the predictions.""",
+    )
+
+
 def test_numpy_predictions_and_another_family(other: Any) -> None:
     with pytest.raises(xentropy.MixedBackendError) as caught:
         xentropy.squared_error(np.zeros(2), 0.0, where=other(np.array([True, False])))

@@ -36,7 +36,9 @@ def keep_of_index(call: Call, labels: Any, ignore_index: int | None) -> Any:
         call.fail(DTypeError, rule, call.first, "labels", hint=hint)
     if len(shape) != len(want) or not all(map(same, shape, want)):
         rule = f"`labels` must have the shape of `{call.first}` without axis {call.axis}, {want}."
-        hint = _shape_hint(call.first, shape, full, axis)
+        # The classes of a linear layer lie on no other axis.
+        others = range(len(full)) if call.hidden is None else range(0)
+        hint = _shape_hint(call.first, shape, full, axis, others)
         call.fail(ShapeError, rule, call.first, "labels", hint=hint)
     if exact is not None:
         # Of wrong labels -1 is one in every dtype.
@@ -100,7 +102,9 @@ def _dtype_hint(kind: str, is_full: bool) -> str:
     return hints.get(kind, "")
 
 
-def _shape_hint(first: str, shape: tuple[int, ...], full: tuple[int, ...], axis: int) -> str:
+def _shape_hint(
+    first: str, shape: tuple[int, ...], full: tuple[int, ...], axis: int, others: range
+) -> str:
     want = full[:axis] + full[axis + 1 :]
     if len(shape) == len(want) and unknown(shape + want):
         return unknown(shape + want)
@@ -110,7 +114,7 @@ def _shape_hint(first: str, shape: tuple[int, ...], full: tuple[int, ...], axis:
         return "drop the last axis: labels[..., 0]."
     if shape == full:
         return "these are distributions: use the loss without `sparse` in its name."
-    for other in range(len(full)):
+    for other in others:
         if shape == full[:other] + full[other + 1 :]:
             return f"are the classes on another axis? Pass axis={other}."
     return ""
@@ -146,7 +150,7 @@ def _refuse(call: Call, host: np.ndarray[Any, Any], bad: np.ndarray[Any, Any], n
     text = message(
         call.name,
         f"`labels` must lie in [0, {n}), or be left out; {place} is {k}{others}.",
-        {call.first: call.x, "labels": call.given["labels"]},
+        {name: call.given[name] for name in (*call.rows[1], "labels")},
         hint=f"to leave out such examples pass ignore_index={k}." if k < 0 else "",
     )
     raise LabelError(text)

@@ -73,6 +73,13 @@ class Call:
         self.first = next(iter(given))
         _reduction(self)
 
+    @property
+    def rows(self) -> tuple[str, tuple[str, ...]]:
+        """What is to have the rank of the labels, in words, and the arguments that say so."""
+        if isinstance(self.x, Logits):
+            return f"the logits {self.x.shape}", (self.first, "weight")
+        return f"`{self.first}`", (self.first,)
+
     def _take(self, name: str, x: Any) -> Any:
         """An argument without what it is wrapped in; NumPy's scalars are 0-d arrays of NumPy."""
         if isinstance(x, np.generic) and self.backend.owns(x):
@@ -361,9 +368,8 @@ def class_vector(call: Call, name: str) -> Any:
     axis = -1 if call.axis is None else call.axis
     n = call.x.shape[axis] if call.x.ndim else 1
     if array.ndim > 1 or (array.ndim == 1 and not same(array.shape[0], n)):
-        call.fail(
-            ShapeError, f"`{name}` must be 0-d or have one entry a class, ({n},).", call.first, name
-        )
+        rule = f"`{name}` must be 0-d or have one entry a class, ({n},)."
+        call.fail(ShapeError, rule, *call.rows[1], name)
     check_weight(call, name, array)
     return array if kind == "float" else call.cast(array)
 
@@ -441,14 +447,12 @@ def _dense(call: Call, name: str) -> Any:
     if kind == "other":
         call.fail(DTypeError, f"`{name}` must be floating, integer or bool.", call.first, name)
     if array.ndim and not _broadcasts(array.shape, call.x.shape):
-        rule = (
-            f"`{name}` must be 0-d or have the rank of `{call.first}`, "
-            "with every dimension equal or 1."
-        )
+        like, shown = call.rows
+        rule = f"`{name}` must be 0-d or have the rank of {like}, with every dimension equal or 1."
         hint = _rank_hint(name, tuple(array.shape), tuple(call.x.shape))
         if call.axis is not None and kind == "int" and array.ndim == call.x.ndim - 1:
             hint = "for the index of a class call cross_entropy or the loss with `sparse`."
-        call.fail(ShapeError, rule, call.first, name, hint=hint)
+        call.fail(ShapeError, rule, *shown, name, hint=hint)
     return array if kind == "float" else call.cast(array)
 
 
@@ -477,11 +481,12 @@ def _class_mask(call: Call, name: str) -> Any:
     if mask.ndim == 1 and same(mask.shape[0], n):
         return call.backend.xp.reshape(mask, along(axis, call.x.ndim))
     if mask.ndim and not _broadcasts(mask.shape, call.x.shape):
+        like, shown = call.rows
         rule = (
-            f"`{name}` must have one entry a class, ({n},), or the rank of `{call.first}` "
+            f"`{name}` must have one entry a class, ({n},), or the rank of {like} "
             "with every dimension equal or 1."
         )
-        call.fail(ShapeError, rule, call.first, name)
+        call.fail(ShapeError, rule, *shown, name)
     return mask
 
 

@@ -60,7 +60,7 @@ class Head(Case):
         )
         rows = hidden.reshape(-1, hidden.shape[-1])
         z = scale * (rows @ weight.T + (0 if bias is None else bias))
-        u = 0 * z if softcap is None else self._map("tanh", z / softcap)
+        u = np.zeros_like(z) if softcap is None else self._map("tanh", z / softcap)
         x = z if softcap is None else softcap * u
         others = tuple(name for name in self.wrt if name not in LAYER)
         evaluate = bulk.evaluate if self.large else oracle.evaluate
@@ -97,7 +97,7 @@ class Head(Case):
 
     def _exact(self, x: Any, dtype: str) -> Any:
         """The numbers as they are in the compute dtype; None if there are none."""
-        if x is None or getattr(getattr(x, "dtype", None), "kind", "") == "O":
+        if x is None or np.asarray(x).dtype.kind == "O":
             return x
         x = np.asarray(x).astype(dtype)
         return x.astype(np.longdouble) if self.large else exact(x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -48,6 +49,33 @@ def test_a_linear_loss_is_that_of_torch(harness: Harness) -> None:
         there.linear.bias.copy_(harness.array(BIAS))
         expected = there(x, t)
     torch.testing.assert_close(linear_loss(harness)(x, t), expected)
+
+
+def test_a_linear_loss_holds_no_logits(harness: Harness) -> None:
+    """It is that of the core; only weights of more than two axes make logits."""
+    x, t = harness.array(X), harness.array(T[:, 0])
+    with mock.patch.object(xentropy, "linear_cross_entropy", side_effect=ZeroDivisionError) as core:
+        with pytest.raises(ZeroDivisionError):
+            ours.linear_cross_entropy(x, harness.array(HEAD), t)
+        assert core.call_count == 1
+        deep = harness.array(HEAD.reshape(3, 2, 5))
+        assert harness.numpy(ours.linear_cross_entropy(x, deep, harness.array(T))) > 0
+
+
+def test_what_the_core_says_of_a_layer_is_in_the_words_of_torch(harness: Harness) -> None:
+    x, head = harness.array(X), harness.array(HEAD)
+    with pytest.raises(xentropy.LabelError) as caught:
+        ours.linear_cross_entropy(x, head, harness.array(T[:, 0] + 7))
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("xentropy.dialects.torch.linear_cross_entropy: `target` must lie in")
+    assert [line.split(":")[0].strip() for line in lines[1:]] == [
+        "input",
+        "linear_weight",
+        "target",
+    ]
+    for shape in ((4, 1), (4, 5)):
+        with pytest.raises(xentropy.ShapeError, match="in the shape of the logits"):
+            ours.linear_cross_entropy(x, head, harness.array(np.zeros(shape, np.int64)))
 
 
 def test_a_linear_loss_wants_its_layer(harness: Harness) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from .case import Case, Make, losses, sparse
 from .dtypes import DTYPES
 from .labels import LABELS
+from .linear import LINEAR
 from .options import OPTIONS
 from .shapes import SHAPES
 
 __all__ = ["CASES", "Case", "Make", "losses", "sparse"]
 
-CASES: list[Case] = [*SHAPES, *DTYPES, *LABELS, *OPTIONS]
+CASES: list[Case] = [*SHAPES, *DTYPES, *LABELS, *OPTIONS, *LINEAR]

@@ -15,13 +15,13 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """``x @ weight.T + bias`` of matrices."""
     backend = backend_of(x)
     xp = backend.xp
-    product = x @ _transposed(weight)
+    product = _product(x, _transposed(weight))
     result = product if bias is None else product + xp.reshape(bias, (1, -1))
     if backend.autodiff:
         return result
 
     def pull(wanted: tuple[bool, ...], c: Any) -> tuple[Any, ...]:
-        return c @ weight, _transposed(c) @ x
+        return _product(c, weight), _product(_transposed(c), x)
 
     def pull_sum(wanted: tuple[bool, ...], c: Any) -> tuple[Any, ...]:
         return c, xp.sum(c, axis=0, keepdims=False)
@@ -33,14 +33,9 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     return result
 
 
+def _product(a: Any, b: Any) -> Any:
+    return backend_of(a).xp.matmul(a, b, a.dtype)
+
+
 def _transposed(x: Any) -> Any:
-    """By the one way that all namespaces share."""
-    backend = backend_of(x)
-    xp = backend.xp
-    rows, columns = x.shape
-    flat = xp.reshape(x, (-1,))
-    zero = xp.zeros_like(xp.sum(flat, axis=0, keepdims=False))
-    like = xp.astype(zero, getattr(xp, backend.index_dtype(x)))
-    down = xp.reshape(xp.class_range(like, columns), (-1, 1))
-    along = xp.reshape(xp.class_range(like, rows), (1, -1))
-    return xp.gather(flat, along * columns + down)
+    return backend_of(x).xp.permute_dims(x, (1, 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -61,33 +62,74 @@ def cross_entropy(
     how = reduction_of(input, reduction, size_average, reduce)
     call, x, t, w = arguments("cross_entropy", input=input, target=target, weight=weight)
     floating(call, x, "input")
-    return _cross_entropy(call, x, t, w, ignore_index, how, label_smoothing)
+    loss, shape = _of_logits(call, x), tuple(x.shape)
+    return _cross_entropy(call, loss, shape, t, w, ignore_index, how, label_smoothing)
+
+
+def _of_logits(call: Call, x: Any) -> Callable[..., Any]:
+    """The losses of checked logits, which may have more digits than ``input``."""
+    axis = 1 if x.ndim > 1 else 0
+
+    def loss(labels: Any, dtype: Any = None, **options: Any) -> Any:
+        """Of indices, or of probabilities if a dtype is given."""
+        if dtype is None:
+            return xentropy.sparse_softmax_cross_entropy(x, labels, axis=axis, **options)
+        return xentropy.softmax_cross_entropy(widened(call, x, dtype), labels, axis=axis, **options)
+
+    return loss
+
+
+def _of_layer(call: Call, x: Any, weight: Any, bias: Any) -> Callable[..., Any]:
+    """The losses of a layer, whose logits are never held all at once."""
+
+    def loss(labels: Any, dtype: Any = None, **options: Any) -> Any:
+        wide = x if dtype is None else widened(call, x, dtype)
+        return _linear_losses(wide, weight, labels, bias=bias, **options)
+
+    return loss
+
+
+@of_torch(
+    hidden="input",
+    weight="linear_weight",
+    bias="linear_bias",
+    labels="target",
+    class_weight="weight",
+)
+def _linear_losses(*args: Any, **kwargs: Any) -> Any:
+    """The core's, in whose words `weight` is the layer's."""
+    return xentropy.linear_cross_entropy(*args, **kwargs)
 
 
 def _cross_entropy(
-    call: Call, x: Any, t: Any, w: Any, ignore_index: int, how: str, label_smoothing: Any
+    call: Call,
+    loss: Callable[..., Any],
+    shape: tuple[Any, ...],
+    t: Any,
+    w: Any,
+    ignore_index: int,
+    how: str,
+    label_smoothing: Any,
 ) -> Any:
-    """The same of checked logits, which may have more digits than ``input``."""
+    """The same of logits of a shape."""
     _class_weight(call, w)
     smoothing = max(number(call, "label_smoothing", label_smoothing), 0.0)
-    axis = 1 if x.ndim > 1 else 0
-    options = {"axis": axis, "class_weight": w, "label_smoothing": smoothing}
-    if tuple(x.shape) == tuple(t.shape):
+    options = {"class_weight": w, "label_smoothing": smoothing}
+    if shape == tuple(t.shape):
         floating(call, t, "target")
         if ignore_index >= 0:
             rule = "`ignore_index` must be negative where `target` holds probabilities."
             call.fail(OptionError, rule, "target")
         dtype = promoted(call, "input", "target", "weight", by_rank=True)
-        losses = xentropy.softmax_cross_entropy(widened(call, x, dtype), t, **options)
-        return reduced(losses, how, dtype)
-    _index(call, x, t)
+        return reduced(loss(t, dtype, **options), how, dtype)
+    _index(call, len(shape), t)
     dtype = call.x.dtype
     options["ignore_index"] = ignore_index
     labels = call.given["target"]
     if how != "mean":
         options["reduction"] = how
-        return steps.cast(xentropy.sparse_softmax_cross_entropy(x, labels, **options), dtype)
-    part = xentropy.sparse_softmax_cross_entropy(x, labels, reduction="partial", **options)
+        return steps.cast(loss(labels, **options), dtype)
+    part = loss(labels, reduction="partial", **options)
     return steps.cast(steps.quotient(part, of_none=NAN), dtype)
 
 
@@ -117,7 +159,7 @@ def nll_loss(
     if not x.ndim:
         call.fail(ShapeError, "`input` must have an axis of classes.", "input")
     _class_weight(call, w)
-    _index(call, x, t)
+    _index(call, x.ndim, t)
     inner = Call(
         "nll_loss",
         input=x,
@@ -171,18 +213,24 @@ def linear_cross_entropy(
     if ignore_index is not None and shape == tuple(t.shape):
         rule = "`ignore_index` must be None where `target` holds probabilities."
         call.fail(OptionError, rule, "target")
-    logits = linear(
-        steps.reshape(_wide(call, x), (-1, x.shape[-1])),
-        steps.reshape(_wide(call, head), (-1, x.shape[-1])),
-        None if bias is None else steps.reshape(_wide(call, bias), (-1,)),
-    )
+    if len(shape) == t.ndim and shape != tuple(t.shape):
+        rule = "`target` must hold indices, or probabilities in the shape of the logits."
+        call.fail(ShapeError, rule, "input", "linear_weight", "target")
+    loss = _of_layer(call, x, head, bias)
+    if head.ndim > 2:  # a layer for each place of the other axes
+        loss = _of_logits(call, _logits(call, x, head, bias, shape))
     ignored = -100 if ignore_index is None else ignore_index
-    logits = steps.reshape(logits, tuple(-1 if n is None else n for n in shape))
-    return _cross_entropy(call, logits, t, w, ignored, how, label_smoothing)
+    return _cross_entropy(call, loss, shape, t, w, ignored, how, label_smoothing)
 
 
-def _wide(call: Call, x: Any) -> Any:
-    return steps.cast(x, getattr(call.backend.xp, call.dtype))
+def _logits(call: Call, x: Any, head: Any, bias: Any, shape: tuple[Any, ...]) -> Any:
+    dtype = getattr(call.backend.xp, call.dtype)
+    rows = linear(
+        steps.cast(x, dtype),
+        steps.reshape(steps.cast(head, dtype), (-1, x.shape[-1])),
+        None if bias is None else steps.reshape(steps.cast(bias, dtype), (-1,)),
+    )
+    return steps.reshape(rows, tuple(-1 if n is None else n for n in shape))
 
 
 def _logits_shape(call: Call, x: Any, head: Any, bias: Any) -> tuple[Any, ...]:
@@ -212,9 +260,9 @@ def _class_weight(call: Call, w: Any) -> None:
 _INDICES = ("int64", "uint8")
 
 
-def _index(call: Call, x: Any, t: Any) -> None:
+def _index(call: Call, rank: int, t: Any) -> None:
     """Check what the core leaves open of indices: their dtype, and that of the weights."""
-    if t.ndim >= x.ndim and call.kind(t) == "float":
+    if t.ndim >= rank and call.kind(t) == "float":
         rule = "`target` must hold indices, or probabilities in the shape of `input`."
         call.fail(ShapeError, rule, "input", "target")
     given = call.given["target"]

@@ -1,0 +1,143 @@
+"""The linear head on NumPy: what it multiplies, and the memory that it takes."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+
+import xentropy
+from tests.cases import Array, rng, single
+from xentropy.kernels import linear
+
+ROWS, CLASSES, FEATURES = 40, 30, 8
+
+
+def operands(
+    rows: int = ROWS, classes: int = CLASSES, features: int = FEATURES, dtype: str = "float32"
+) -> dict[str, Array]:
+    r = rng("linear kernels")
+    return {
+        "hidden": r.normal(size=(rows, features)).astype(dtype),
+        "weight": r.normal(size=(classes, features)).astype(dtype),
+        "labels": r.integers(0, classes, rows),
+    }
+
+
+@pytest.fixture
+def products() -> Iterator[list[tuple[tuple[int, ...], tuple[int, ...]]]]:
+    """The shapes of the factors of the matrix products."""
+    found: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+    matmul = np.matmul
+
+    def noted(a: Array, b: Array, **options: Any) -> Any:
+        found.append((a.shape, b.shape))
+        return matmul(a, b, **options)
+
+    with mock.patch.object(np, "matmul", noted):
+        yield found
+
+
+def flops(products: list[tuple[tuple[int, ...], tuple[int, ...]]]) -> int:
+    return sum(a[0] * a[1] * b[1] for a, b in products)
+
+
+ONE = ROWS * CLASSES * FEATURES
+WANTED = {
+    # What is differentiated by, and how many products of the whole it takes.
+    (): 1,
+    ("hidden",): 3,
+    ("weight",): 3,
+    ("hidden", "weight"): 4,
+}
+
+
+@pytest.mark.parametrize("max_memory", [2**26, 1], ids=["whole", "tiles"])
+@pytest.mark.parametrize("wrt", WANTED)
+def test_a_frozen_argument_costs_no_product(
+    products: list[Any], wrt: tuple[str, ...], max_memory: int
+) -> None:
+    given: Any = {**operands(), "max_memory": max_memory}
+    if wrt:
+        xentropy.value_and_grad(xentropy.linear_cross_entropy, wrt)(**given)
+    else:
+        xentropy.linear_cross_entropy(**given)
+    assert flops(products) == WANTED[wrt] * ONE
+
+
+LEFT_OUT: dict[str, dict[str, Any]] = {
+    "ignore_index": {"ignore_index": -100},
+    "where": {"where": np.arange(ROWS) % 4 == 0},
+    "sample_weight": {"sample_weight": single(np.arange(ROWS) % 4 == 0)},
+}
+
+
+@pytest.mark.parametrize("max_memory", [2**26, 1], ids=["whole", "tiles"])
+@pytest.mark.parametrize("out", LEFT_OUT)
+def test_rows_left_out_cost_no_product(products: list[Any], out: str, max_memory: int) -> None:
+    """A quarter of the rows, a quarter of the work, with the gradients."""
+    given: Any = {**operands(), **LEFT_OUT[out], "max_memory": max_memory}
+    if out == "ignore_index":
+        given["labels"] = np.where(np.arange(ROWS) % 4, -100, given["labels"])
+    grad = xentropy.value_and_grad(xentropy.linear_cross_entropy, ("hidden", "weight"))
+    grad(**given, reduction="mean")
+    assert flops(products) == ONE
+    products.clear()
+    given["where"] = np.zeros(ROWS, np.bool_)
+    grad(**given, reduction="mean")
+    assert products == []
+
+
+def test_tiles_across_both_axes(products: list[Any]) -> None:
+    """Tiles end within the rows and within the classes."""
+    given: Any = operands(300, 200)
+    given["max_memory"] = linear.PARTS * 4 * linear.LEAST * 16
+    xentropy.linear_cross_entropy(**given)
+    assert {a[0] for a, _ in products} == {16, 300 % 16}
+    assert {b[1] for _, b in products} == {linear.LEAST, 200 % linear.LEAST}
+
+
+def peak(given: dict[str, Any], wrt: tuple[str, ...]) -> int:
+    """The most memory of NumPy that a call takes, with its results."""
+    grad = xentropy.value_and_grad(xentropy.linear_cross_entropy, wrt)
+    grad(**given, reduction="mean")
+    tracemalloc.start()
+    try:
+        grad(**given, reduction="mean")
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+A_ROW = 512
+"""Bytes that a row takes besides: labels, sums and slopes."""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize(("rows", "classes"), [(512, 4096), (4096, 512)])
+def test_memory_is_bounded(rows: int, classes: int, dtype: str) -> None:
+    """What was allowed, gradients in the compute dtype, and some numbers a row."""
+    given: dict[str, Any] = operands(rows, classes, 32, dtype)
+    most = given["max_memory"] = 2**20
+    found = peak(given, ("hidden", "weight"))
+    wide = max(given["hidden"].itemsize, 4)
+    features = rows * 32 * wide * 2
+    weight = classes * 32 * given["weight"].itemsize
+    assert found <= most + features + weight + rows * A_ROW
+    assert found < rows * classes * wide
+
+
+def test_memory_does_not_grow_with_rows_or_classes() -> None:
+    """Beyond the gradient itself; four times the logits each time."""
+    wrt = ("weight",)
+    found = {}
+    for rows, classes in ((512, 2048), (2048, 2048), (512, 8192)):
+        given: dict[str, Any] = {**operands(rows, classes, 16), "max_memory": 2**18}
+        found[rows, classes] = peak(given, wrt) - given["weight"].nbytes
+    first, more_rows, more_classes = found.values()
+    assert more_classes <= first + 2**16
+    assert more_rows <= first + 1536 * A_ROW
