@@ -17,13 +17,15 @@ from xentropy.bench.memory import available
 from xentropy.bench.processes import Measured, measure
 from xentropy.bench.timing import Effort
 
-from . import importing, judge, machine, picture, record, table
-from .cases import CASES, PICTURE
+from . import importing, joined, judge, machine, picture, record, table
+from .cases import CASES, LONG, PICTURE
 
 __all__ = ["main"]
 
 CORES = 2
 ASKED, QUICK, DRAWN = Effort(seconds=1.0), Effort(3, 3, 0.0, 0.001), Effort(least=5, seconds=0.3)
+# Calls of seconds: that which weighs them warms up, too.
+FEW = Effort(least=2, most=3, seconds=20.0, sample=0.0, warm_up=0)
 IMPORTS, WIDTH = 11, 120
 # Bytes of memory for one case. What needs more, or with --quick is not light, loses most rows.
 MOST, LIGHT, SMALLER = 6 * 10**9, 32 * 10**6, 10
@@ -67,12 +69,18 @@ def _chosen(cases: Sequence[Case], only: str, frameworks: list[str] | None) -> l
 
 def _measure(options: argparse.Namespace) -> tuple[list[Measured], list[Measured]]:
     """Return what was found of the cases and of those of the picture."""
-    cases = _chosen(CASES, options.only, options.framework)
-    cases = [_smaller(case) if options.quick or not _fits(case) else case for case in cases]
+    cases, long = (
+        [
+            _smaller(case) if options.quick or not _fits(case) else case
+            for case in _chosen(each, options.only, options.framework)
+        ]
+        for each in (CASES, LONG)
+    )
+    groups = joined.join(long)
     drawn = _chosen(PICTURE, options.only, options.framework) if options.picture else []
     if options.quick:
         drawn = [case for case in drawn if case.runs[0].nbytes < LIGHT]
-    count = len(cases) + len(drawn)
+    count = len(cases) + len(groups) + len(drawn)
     done: list[Measured] = []
 
     def tell(measured: Measured) -> None:
@@ -81,6 +89,9 @@ def _measure(options: argparse.Namespace) -> tuple[list[Measured], list[Measured
         print(f"[{len(done)}/{count}] {name} {measured.error}", file=sys.stderr, flush=True)
 
     found = measure(cases, QUICK if options.quick else ASKED, CORES, tell)
+    together = measure([case for case, _ in groups], FEW, CORES, tell)
+    for one, (_, group) in zip(together, groups, strict=True):
+        found += joined.split(one, group)
     if _chosen([importing.CASE], options.only, options.framework):
         found.append(importing.measure(3 if options.quick else IMPORTS))
     return found, measure(drawn, QUICK if options.quick else DRAWN, CORES, tell)

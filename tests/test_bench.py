@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from tests.command import BAD_INPUT, PASSED, bench
 from xentropy.bench import adapters, command, inputs, memory, processes
-from xentropy.bench.case import Run
+from xentropy.bench.case import LINEAR, How, Run, What
 from xentropy.bench.timing import Effort, Timed, alternate
 from xentropy.parity import frameworks
 
@@ -135,6 +136,40 @@ def test_the_processes_get_a_clean_environment(monkeypatch: pytest.MonkeyPatch) 
     assert processes.environment(2)["OMP_NUM_THREADS"] == "2"
 
 
+def test_arguments_of_a_layer() -> None:
+    run = Run(loss=LINEAR, shape=(4, 2, 3))
+    hidden, weight, labels = inputs.make(run).arrays
+    assert (hidden.shape, weight.shape, labels.shape) == ((4, 2), (3, 2), (4,))
+    assert (run.elements, run.nbytes) == (12, 48)
+
+
+HOW: dict[str, How] = {"jax": "jit"}
+WAYS: dict[str, tuple[What, ...]] = {
+    "torch": ("native", "chunked"),
+    "tensorflow": ("native",),
+    "jax": ("native", "chunked"),
+}
+
+
+@pytest.mark.parametrize("rows", [200, 512])
+@pytest.mark.parametrize("name", INSTALLED)
+def test_what_stands_beside_a_layer(name: str, rows: int) -> None:
+    """The products have the shapes of the gradients; users' ways find the same as the library."""
+    how = HOW.get(name, "eager")
+    run = Run(loss=LINEAR, shape=(rows, 5, 7), gradient=True, how=how, reduction="mean")
+    adapter, given = adapters.ADAPTERS[name](), inputs.make(run)
+    hidden, weight, _ = given.arrays
+    logits = hidden @ weight.T
+    by_hidden, by_weight = adapter.timed(replace(run, what="products"), given).once()
+    np.testing.assert_allclose(np.asarray(by_hidden), logits @ weight, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(np.asarray(by_weight), logits.T @ hidden, rtol=1e-3, atol=1e-3)
+    value, gradients = adapter.timed(run, given).once()
+    for what in WAYS.get(name, ()):
+        other, others = adapter.timed(replace(run, what=what), given).once()
+        for x, y in zip((value, *gradients), (other, *others), strict=True):
+            np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=1e-4, atol=1e-6)
+
+
 # --- the command --------------------------------------------------------------------------------
 
 TINY = ("--rows", "4", "--classes", "3", "--repeat", "2")
@@ -156,7 +191,8 @@ def test_each_backend_has_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_loss_can_be_timed(loss: str) -> None:
     native = adapters.ADAPTERS["numpy"]()
     for gradient in (False, True):
-        ours = Run(loss=loss, shape=(4, 3), gradient=gradient)
+        shape = (4, 2, 3) if loss == LINEAR else (4, 3)
+        ours = Run(loss=loss, shape=shape, gradient=gradient)
         assert native.timed(ours, inputs.make(ours)).once() is not None
 
 
@@ -167,9 +203,16 @@ def test_one_backend_in_another_dtype(capsys: pytest.CaptureFixture[str]) -> Non
     assert "huber, 4 x 3, float64: medians of 2" in ran.out
 
 
+def test_a_layer_has_features(capsys: pytest.CaptureFixture[str]) -> None:
+    ran = bench(capsys, *TINY, "--features", "2", "--backend", "numpy", "--loss", LINEAR)
+    assert ran.status == PASSED
+    assert f"{LINEAR}, 4 x 2 x 3, float32: medians of 2" in ran.out
+
+
 BAD = [
     (("--rows", "0"), "--rows: 0 is not a positive number"),
     (("--classes", "-3"), "--classes: -3 is not a positive number"),
+    (("--features", "0"), "--features: 0 is not a positive number"),
     (("--repeat", "0"), "--repeat: 0 is not a positive number"),
     (
         ("--dtype", "int8"),

@@ -14,11 +14,11 @@ import pytest
 from packaging.requirements import Requirement
 
 from benchmarks import __main__ as harness_main
-from benchmarks import importing, judge, picture, record, table
-from benchmarks.cases import CASES, PICTURE
+from benchmarks import importing, joined, judge, picture, record, table
+from benchmarks.cases import CASES, LONG, PICTURE
 from tests.command import BAD_INPUT, PASSED
 from xentropy.bench import adapters, inputs
-from xentropy.bench.case import Ask, Case, Run, as_json, from_json
+from xentropy.bench.case import LINEAR, Ask, Case, Run, as_json, from_json
 from xentropy.bench.processes import Measured
 from xentropy.bench.timing import Times
 from xentropy.parity.cases import LOSSES
@@ -29,16 +29,33 @@ ROOT = Path(__file__).resolve().parent.parent
 # --- cases --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", [*CASES, *PICTURE], ids=lambda c: f"{c.framework}: {c.name}")
+@pytest.mark.parametrize(
+    "case", [*CASES, *LONG, *PICTURE], ids=lambda c: f"{c.framework}: {c.name}"
+)
 def test_a_case_is_data(case: Case) -> None:
     assert from_json(json.loads(json.dumps(as_json(case)))) == case
     assert case.framework in adapters.ADAPTERS
-    assert {run.loss for run in case.runs} <= set(inputs.KINDS) <= set(LOSSES)
+    assert {run.loss for run in case.runs} <= set(inputs.KINDS) <= {*LOSSES, LINEAR}
 
 
 def test_cases_are_told_apart_by_name() -> None:
-    names = [(case.framework, case.name) for case in [*CASES, *PICTURE]]
+    names = [(case.framework, case.name) for case in [*CASES, *LONG, *PICTURE]]
     assert len(set(names)) == len(names)
+
+
+def test_long_cases_share_their_runs() -> None:
+    groups = joined.join(LONG)
+    assert [len(case.runs) for case, _ in groups] == [4, 6, 3, 2, 5]
+    for number, (whole, cases) in enumerate(groups):
+        times: list[Times | None] = [Times(1, [float(n)]) for n in range(len(whole.runs))]
+        found = Measured(whole, times, list(range(len(times))), [""] * len(times))
+        for one, case in zip(joined.split(found, cases), cases, strict=True):
+            assert one.case == case
+            assert [whole.runs[peak or 0] for peak in one.peaks] == list(case.runs)
+            assert [t and t.median for t in one.times] == one.peaks
+        failed = joined.split(Measured(whole, error=f"{number}"), cases)
+        assert [one.error for one in failed] == [f"{number}"] * len(cases)
+    assert [case for _, cases in groups for case in cases] == list(LONG)
 
 
 # --- judging ------------------------------------------------------------------------------------
@@ -151,6 +168,8 @@ def test_the_harness_runs_from_end_to_end(
     across = Case("tiny in two processes", "numpy", threads)
     bare = Case("tiny without Numba", "numpy", (Run(shape=(4, 3)),), numba=False)
     monkeypatch.setattr(harness_main, "CASES", (tiny, across, bare))
+    runs = tuple(Run(what, LINEAR, (4, 2, 3), gradient=True) for what in ("xentropy", "products"))
+    monkeypatch.setattr(harness_main, "LONG", (Case("tiny layer", "numpy", runs),))
     path = tmp_path / "all.csv"
     assert harness_main.main(["--quick", "--only", "tiny", "--csv", str(path)]) == PASSED
     out = capsys.readouterr().out
@@ -163,9 +182,11 @@ def test_the_harness_runs_from_end_to_end(
         ("tiny in two processes", "0", "2"),
         ("tiny in two processes", "1", "1"),
         ("tiny without Numba", "0", "2"),
+        ("tiny layer", "0", "2"),
+        ("tiny layer", "1", "2"),
     ]
     assert all(float(row["time_p50_us"]) > 0 for row in rows)
-    assert "numba=none" in rows[-1]["versions"]
+    assert "numba=none" in rows[-3]["versions"]
 
 
 def test_a_page_without_markers_is_refused_before_the_run(

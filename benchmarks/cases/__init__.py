@@ -1,12 +1,13 @@
-"""The cases of the ratio table, by framework, and those of the picture."""
+"""The cases of the ratio table, by framework, those of long calls, and those of the picture."""
 
 from __future__ import annotations
 
 from xentropy.bench.case import Case
 
-from . import halves, jax, numpy, picture, tensorflow, torch
+from . import halves, jax, linear, numpy, picture, tensorflow, torch
 
-__all__ = ["CASES", "PICTURE"]
+__all__ = ["CASES", "LONG", "PICTURE"]
 
 CASES: tuple[Case, ...] = (*numpy.CASES, *torch.CASES, *tensorflow.CASES, *jax.CASES, *halves.CASES)
+LONG: tuple[Case, ...] = linear.CASES
 PICTURE: tuple[Case, ...] = picture.CASES

@@ -9,14 +9,15 @@ import functools
 import importlib
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 import xentropy
 
-from .case import Run
+from .case import LINEAR, Run
 from .inputs import Inputs
 from .timing import Timed
 
@@ -24,6 +25,10 @@ __all__ = ["ADAPTERS", "Adapter", "MissingError"]
 
 Function: TypeAlias = Callable[..., Any]
 Tensor: TypeAlias = Any
+
+
+_ROWS = 256
+"""Of a piece of a layer."""
 
 
 class MissingError(Exception):
@@ -71,6 +76,10 @@ class Adapter(ABC):
         arrays = tuple(self.array(x, run.dtype) for x in inputs.arrays)
         if run.what in ("copy", "max"):
             return Timed(getattr(arrays[0], run.what))
+        if run.what == "products":
+            return self.products(*arrays[:2])
+        if run.what == "chunked":
+            return self.gradient(run, self.chunked(run), arrays)
         if run.what == "native":
             return self.native(run, arrays)
         options = {k: self._option(v, run) for k, v in inputs.options.items()}
@@ -85,12 +94,32 @@ class Adapter(ABC):
 
     def native(self, run: Run, arrays: tuple[Tensor, ...]) -> Timed:
         """Return the framework's own op."""
-        function = self.op(run)
+        function = self.whole(run)
         return (self.gradient if run.gradient else self.forward)(run, function, arrays)
 
     @abstractmethod
     def op(self, run: Run) -> Function:
         """Return the framework's own op as a function of predictions and labels."""
+
+    def whole(self, run: Run) -> Function:
+        """Return the same, of a layer as a function of all its logits."""
+        if run.loss != LINEAR:
+            return self.op(run)
+        op = self.op(replace(run, loss="sparse_softmax_cross_entropy"))
+        return lambda hidden, weight, labels: op(self.logits(hidden, weight), labels)
+
+    def logits(self, hidden: Tensor, weight: Tensor) -> Tensor:
+        """Return those of a layer."""
+        return hidden @ weight.T
+
+    @abstractmethod
+    def products(self, hidden: Tensor, weight: Tensor) -> Timed:
+        """Return the three matrix products of a layer and its gradients, some rows at a time."""
+
+    def chunked(self, run: Run) -> Function:
+        """Return what users compute the loss of a layer with, some rows at a time."""
+        msg = f"{self.framework} has no chunks for {run.loss}"
+        raise MissingError(msg)
 
     def forward(self, run: Run, function: Function, arrays: tuple[Tensor, ...]) -> Timed:
         """Return what computes the loss."""
@@ -98,7 +127,8 @@ class Adapter(ABC):
 
     def gradient(self, run: Run, function: Function, arrays: tuple[Tensor, ...]) -> Timed:
         """Return what computes the loss and its gradient."""
-        return Timed(functools.partial(xentropy.value_and_grad(function), *arrays))
+        argnums = tuple(range(run.differentiated))
+        return Timed(functools.partial(xentropy.value_and_grad(function, argnums), *arrays))
 
     def composed(self, run: Run) -> Function:
         """Return what the framework's users compute a loss of several ops with."""
@@ -114,6 +144,10 @@ class Adapter(ABC):
     def mean(self, x: Tensor) -> Tensor:
         """Return the mean of losses."""
         return x.mean()
+
+
+def _pieces(rows: int) -> Iterator[slice]:
+    return (slice(i, min(i + _ROWS, rows)) for i in range(0, rows, _ROWS))
 
 
 def _imported(name: str) -> Any:
@@ -132,7 +166,7 @@ class _NumPy(Adapter):
         return self.composed(run)
 
     def native(self, run: Run, arrays: tuple[Tensor, ...]) -> Timed:
-        op = self.op(run)
+        op = self.whole(run)
         if not run.gradient:
             return self.forward(run, op, arrays)
         if run.loss != "sigmoid_cross_entropy":
@@ -141,6 +175,19 @@ class _NumPy(Adapter):
         x, labels = arrays
         expit = _imported("scipy.special").expit
         return Timed(lambda: (op(x, labels), expit(x) - labels))
+
+    def products(self, hidden: Tensor, weight: Tensor) -> Timed:
+        def call() -> tuple[Tensor, Tensor]:
+            by_hidden, by_weight = np.empty_like(hidden), np.zeros_like(weight)
+            logits, part = np.empty((_ROWS, len(weight)), hidden.dtype), np.empty_like(weight)
+            for piece in _pieces(len(hidden)):
+                x = hidden[piece]
+                g = np.matmul(x, weight.T, out=logits[: len(x)])
+                np.matmul(g, weight, out=by_hidden[piece])
+                by_weight += np.matmul(g.T, x, out=part)
+            return by_hidden, by_weight
+
+        return Timed(call)
 
 
 class _Torch(Adapter):
@@ -168,16 +215,41 @@ class _Torch(Adapter):
         return functools.partial(op, reduction=run.reduction)
 
     def gradient(self, run: Run, function: Function, arrays: tuple[Tensor, ...]) -> Timed:
-        x = arrays[0].detach().requires_grad_()
-        labels = arrays[1:]
+        wanted = [x.detach().requires_grad_() for x in arrays[: run.differentiated]]
+        given = (*wanted, *arrays[run.differentiated :])
 
-        def call() -> tuple[Tensor, Tensor]:
-            value = function(x, *labels)
+        def call() -> tuple[Tensor, list[Tensor]]:
+            value = function(*given)
             (value if run.reduction == "mean" else value.sum()).backward()
-            found, x.grad = x.grad, None
+            found = [x.grad for x in wanted]
+            for x in wanted:
+                x.grad = None
             return value.detach(), found
 
         return Timed(call)
+
+    def products(self, hidden: Tensor, weight: Tensor) -> Timed:
+        torch = self.module
+
+        def call() -> tuple[Tensor, Tensor]:
+            by_hidden, by_weight = torch.empty_like(hidden), torch.zeros_like(weight)
+            logits = hidden.new_empty(_ROWS, len(weight))
+            for piece in _pieces(len(hidden)):
+                x = hidden[piece]
+                g = torch.mm(x, weight.T, out=logits[: len(x)])
+                torch.mm(g, weight, out=by_hidden[piece])
+                by_weight.addmm_(g.T, x)
+            return by_hidden, by_weight
+
+        return Timed(call)
+
+    def chunked(self, run: Run) -> Function:
+        if not hasattr(self.module.nn, "LinearCrossEntropyOptions"):
+            msg = f"torch {self.module.__version__} has no chunks for {run.loss}"
+            raise MissingError(msg)
+        chunks = self.module.nn.LinearCrossEntropyOptions(**run.options)
+        op = self.module.nn.functional.linear_cross_entropy
+        return functools.partial(op, reduction=run.reduction, options=chunks)
 
 
 class _TensorFlow(Adapter):
@@ -204,13 +276,30 @@ class _TensorFlow(Adapter):
         return self.module.reduce_mean(x)
 
     def gradient(self, run: Run, function: Function, arrays: tuple[Tensor, ...]) -> Timed:
-        tape_of, x, labels = self.module.GradientTape, arrays[0], arrays[1:]
+        tape_of, wanted = self.module.GradientTape, list(arrays[: run.differentiated])
+
+        def call() -> tuple[Tensor, list[Tensor]]:
+            with tape_of() as tape:
+                tape.watch(wanted)
+                value = function(*arrays)
+            return value, tape.gradient(value, wanted)
+
+        return Timed(call)
+
+    def logits(self, hidden: Tensor, weight: Tensor) -> Tensor:
+        return self.module.matmul(hidden, weight, transpose_b=True)
+
+    def products(self, hidden: Tensor, weight: Tensor) -> Timed:
+        tf = self.module
 
         def call() -> tuple[Tensor, Tensor]:
-            with tape_of() as tape:
-                tape.watch(x)
-                value = function(x, *labels)
-            return value, tape.gradient(value, x)
+            by_hidden, by_weight = [], tf.Variable(tf.zeros_like(weight))
+            for piece in _pieces(len(hidden)):
+                x = hidden[piece]
+                g = tf.matmul(x, weight, transpose_b=True)
+                by_hidden.append(tf.matmul(g, weight))
+                by_weight.assign_add(tf.matmul(g, x, transpose_a=True))
+            return tf.concat(by_hidden, 0), by_weight
 
         return Timed(call)
 
@@ -250,11 +339,12 @@ class _JAX(Adapter):
         return Timed(lambda: wait(compiled(*arrays)))
 
     def gradient(self, run: Run, function: Function, arrays: tuple[Tensor, ...]) -> Timed:
-        def total(x: Tensor, *labels: Tensor) -> Tensor:
-            value = function(x, *labels)
+        def total(*given: Tensor) -> Tensor:
+            value = function(*given)
             return value if run.reduction == "mean" else value.sum()
 
-        both, wait = self.module.value_and_grad(total), self.module.block_until_ready
+        both = self.module.value_and_grad(total, tuple(range(run.differentiated)))
+        wait = self.module.block_until_ready
         if run.how == "donated":
             compiled = self.module.jit(both, donate_argnums=0)
             x, labels = arrays[0], arrays[1:]
@@ -262,6 +352,36 @@ class _JAX(Adapter):
             return Timed(lambda x: wait(compiled(x, *labels)), lambda: (wait(copy(x)),))
         compiled = both if run.how == "eager" else self.module.jit(both)
         return Timed(lambda: wait(compiled(*arrays)))
+
+    def products(self, hidden: Tensor, weight: Tensor) -> Timed:
+        jax, wait = self.module, self.module.block_until_ready
+
+        def gradients(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+            def step(by_weight: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+                g = x @ weight.T
+                return by_weight + g.T @ x, g @ weight
+
+            pieces = _in_pieces(hidden)
+            by_weight, by_hidden = jax.lax.scan(step, jax.numpy.zeros_like(weight), pieces)
+            return by_hidden.reshape(hidden.shape), by_weight
+
+        compiled = jax.jit(gradients)
+        return Timed(lambda: wait(compiled(hidden, weight)))
+
+    def chunked(self, run: Run) -> Function:
+        jax, op = self.module, self.op(replace(run, loss="cross_entropy", reduction="none"))
+
+        def losses(hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
+            of_piece = jax.checkpoint(lambda piece: op(piece[0] @ weight.T, piece[1]))
+            found = jax.lax.map(of_piece, (_in_pieces(hidden), _in_pieces(labels)))
+            return found.mean() if run.reduction == "mean" else found.reshape(-1)
+
+        return losses
+
+
+def _in_pieces(x: Tensor) -> Tensor:
+    """Return rows, fewer than a piece or as many as some, by piece."""
+    return x.reshape(-1, min(_ROWS, len(x)), *x.shape[1:])
 
 
 ADAPTERS: dict[str, type[Adapter]] = {

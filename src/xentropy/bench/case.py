@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-__all__ = ["ITEMSIZE", "Ask", "Case", "Run", "as_json", "from_json"]
+__all__ = ["ITEMSIZE", "LINEAR", "Ask", "Case", "Run", "as_json", "from_json"]
 
-What: TypeAlias = Literal["xentropy", "native", "copy", "max", "import"]
+What: TypeAlias = Literal["xentropy", "native", "chunked", "products", "copy", "max", "import"]
 How: TypeAlias = Literal["eager", "jit", "donated"]
 
 ITEMSIZE = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 """The dtypes of predictions, and their size in bytes."""
+
+LINEAR = "linear_cross_entropy"
+"""The loss of a layer: of hidden features and a weight, which it has gradients by."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +26,18 @@ class Run:
     Attributes
     ----------
     what
-        The library, the framework's own op for the same loss, a NumPy method that reads or copies
-        the predictions, or the import of the library, which is no call and measured elsewhere.
+        The library, the framework's own op for the same loss, the same of a layer in chunks of rows
+        or its matrix products alone, a NumPy method that reads or copies the predictions, or the
+        import of the library, which is no call and measured elsewhere.
+    shape
+        Of the predictions; of a layer its rows, features and classes.
     gradient
         Whether the gradient is computed too.
     how
         ``jit`` and ``donated`` are JAX's.
     options
-        Of the library's loss. The array ``class_weight`` is the text ``"random"``.
+        Of the library's loss, or of the chunks. The array ``class_weight`` is the text
+        ``"random"``.
     threads
         Of the kernels, in a process of its own; None for one on each core.
     """
@@ -46,11 +54,13 @@ class Run:
 
     @property
     def elements(self) -> int:
-        """The number of predictions."""
-        count = 1
-        for length in self.shape:
-            count *= length
-        return count
+        """The number of predictions, of a layer that of its logits."""
+        return math.prod(self.shape[::2] if self.loss == LINEAR else self.shape)
+
+    @property
+    def differentiated(self) -> int:
+        """How many of the first arguments gradients are by."""
+        return 2 if self.loss == LINEAR else 1
 
     @property
     def nbytes(self) -> int:

@@ -15,7 +15,7 @@ from xentropy.parity.userdata import BadInputError
 
 from . import memory
 from .adapters import ADAPTERS
-from .case import ITEMSIZE, Case, How, Run
+from .case import ITEMSIZE, LINEAR, Case, How, Run
 from .inputs import KINDS
 from .processes import Measured, measure
 from .timing import Effort
@@ -31,6 +31,7 @@ _COPIES = 5
 def bench(
     rows: Annotated[int, typer.Option(help="Examples.")] = 2048,
     classes: Annotated[int, typer.Option(help="Classes.")] = 32000,
+    features: Annotated[int, typer.Option(help=f"Of the layer of {LINEAR}.")] = 512,
     dtype: Annotated[str, typer.Option(help=f"{', '.join(ITEMSIZE)}.")] = "float32",
     backend: Annotated[
         list[str] | None,
@@ -48,12 +49,13 @@ def bench(
     fails, 2 on bad input.
     """
     chosen = _backends(backend)
-    _check(rows, classes, dtype, loss, repeat)
-    cases = [case for name in chosen for case in _cases(name, (rows, classes), dtype, loss)]
+    _check(rows, classes, features, dtype, loss, repeat)
+    shape = (rows, features, classes) if loss == LINEAR else (rows, classes)
+    cases = [case for name in chosen for case in _cases(name, shape, dtype, loss)]
     console = terminal.console(no_color)
     found = measure(cases, Effort(least=repeat, most=repeat))
     console.print(_table(found))
-    told = f"{loss}, {rows} x {classes}, {dtype}: medians of {repeat}"
+    told = f"{loss}, {' x '.join(map(str, shape))}, {dtype}: medians of {repeat}"
     console.print(told, style="dim", markup=False)
     for line in _notes(found):
         console.print(line, markup=False)
@@ -66,10 +68,11 @@ def _backends(given: Sequence[str] | None) -> list[str]:
     return [name for name in installed if name in named or not named]
 
 
-def _check(rows: int, classes: int, dtype: str, loss: str, repeat: int) -> None:
-    for flag, number in (("--rows", rows), ("--classes", classes), ("--repeat", repeat)):
+def _check(rows: int, classes: int, features: int, dtype: str, loss: str, repeat: int) -> None:
+    counts = {"rows": rows, "classes": classes, "features": features, "repeat": repeat}
+    for flag, number in counts.items():
         if number < 1:
-            msg = f"{flag}: {number} is not a positive number"
+            msg = f"--{flag}: {number} is not a positive number"
             raise BadInputError(msg)
     if dtype not in ITEMSIZE:
         msg = f"--dtype: no dtype is called {dtype!r}; there are {', '.join(ITEMSIZE)}"
@@ -83,7 +86,7 @@ def _check(rows: int, classes: int, dtype: str, loss: str, repeat: int) -> None:
         raise BadInputError(msg)
 
 
-def _cases(name: str, shape: tuple[int, int], dtype: str, loss: str) -> list[Case]:
+def _cases(name: str, shape: tuple[int, ...], dtype: str, loss: str) -> list[Case]:
     """Return forward and forward with gradient, for JAX compiled too."""
     ways: tuple[How, ...] = ("eager", "jit") if name == "jax" else ("eager",)
     cases = []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from .case import Run
+from .case import LINEAR, Run
 
 __all__ = ["KINDS", "Inputs", "make"]
 
@@ -15,6 +16,7 @@ Array: TypeAlias = npt.NDArray[Any]
 
 KINDS = {
     "cross_entropy": "logits, index",
+    LINEAR: "features, weight, index",
     "softmax_cross_entropy": "logits, distribution",
     "sparse_softmax_cross_entropy": "logits, index",
     "sigmoid_cross_entropy": "logits, binary",
@@ -40,6 +42,8 @@ _SEED = 2
 _DRAWN = 2**24
 _IGNORED = 100
 """One label in so many is the ignored one."""
+_INITIAL = 0.02
+"""The standard deviation of weights."""
 
 
 class Inputs(NamedTuple):
@@ -58,7 +62,10 @@ def make(run: Run, predictions: Array | None = None) -> Inputs:
     first, *rest = KINDS[run.loss].split(", ")
     if predictions is None:
         predictions = _array(first, run, rng)
-    arrays = (predictions.reshape(run.shape), *(_array(kind, run, rng) for kind in rest))
+    arrays = (
+        predictions.reshape(_shape(first, run)),
+        *(_array(kind, run, rng) for kind in rest),
+    )
     options = dict(run.options)
     if options.get("class_weight") == "random":
         options["class_weight"] = rng.uniform(0.5, 2, run.shape[-1]).astype(_wide(run))
@@ -71,26 +78,37 @@ def _wide(run: Run) -> type[np.floating[Any]]:
     return np.float64 if run.dtype == "float64" else np.float32
 
 
+def _shape(kind: str, run: Run) -> tuple[int, ...]:
+    if kind == "features":
+        return run.shape[:-1]
+    return run.shape[:0:-1] if kind == "weight" else run.shape
+
+
 def _array(kind: str, run: Run, rng: np.random.Generator) -> Array:
     if kind == "index":
-        return rng.integers(0, run.shape[-1], run.shape[:-1])
-    drawn: Array = rng.standard_normal(min(run.elements, _DRAWN), np.float32)
+        return rng.integers(
+            0, run.shape[-1], run.shape[:1] if run.loss == LINEAR else run.shape[:-1]
+        )
+    shape = _shape(kind, run)
+    drawn: Array = rng.standard_normal(min(math.prod(shape), _DRAWN), np.float32)
+    if kind == "weight":
+        drawn *= _INITIAL
     if kind in ("binary", "probs", "distribution"):
         drawn = np.clip(rng.random(drawn.size, np.float32), 2.0**-20, 1 - 2.0**-20)
     if kind == "binary":
         drawn = np.round(drawn)
-    array = _filled(drawn, run)
+    array = _filled(drawn, shape, _wide(run))
     if kind == "distribution":
         array /= array.sum(axis=-1, keepdims=True)
     return array
 
 
-def _filled(drawn: Array, run: Run) -> Array:
-    if drawn.size == run.elements:
-        return drawn.astype(_wide(run), copy=False).reshape(run.shape)
-    array = np.empty(run.elements, _wide(run))
+def _filled(drawn: Array, shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> Array:
+    if drawn.size == math.prod(shape):
+        return drawn.astype(dtype, copy=False).reshape(shape)
+    array = np.empty(math.prod(shape), dtype)
     for start in range(0, array.size, drawn.size):
         part = array[start : start + drawn.size]
         part[:] = drawn[: part.size]
         drawn = np.roll(drawn, 1)
-    return array.reshape(run.shape)
+    return array.reshape(shape)

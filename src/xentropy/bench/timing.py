@@ -13,7 +13,6 @@ import numpy as np
 
 __all__ = ["Effort", "Timed", "Times", "alternate"]
 
-_WARM_UP = 2
 Clock = Callable[[], float]
 
 
@@ -39,13 +38,16 @@ class Effort:
     seconds
         After which no round more than the least begins.
     sample
-        Seconds that a sample takes at least: a short call is repeated in it.
+        Seconds that a sample takes at least: a short call is repeated in it; with 0 none is.
+    warm_up
+        Calls of each function before.
     """
 
     least: int = 7
     most: int = 101
     seconds: float = 1.5
     sample: float = 0.005
+    warm_up: int = 2
 
 
 @dataclass
@@ -69,7 +71,7 @@ def alternate(
     functions: Sequence[Timed], effort: Effort, clock: Clock = time.perf_counter
 ) -> list[Times]:
     """Return the times of each function, after calls of each to warm up."""
-    for function in [*functions] * _WARM_UP:
+    for function in [*functions] * effort.warm_up:
         function.once()
     found = [Times(_number(function, effort, clock)) for function in functions]
     start = clock()
@@ -83,7 +85,7 @@ def alternate(
 
 def _number(function: Timed, effort: Effort, clock: Clock) -> int:
     """The calls that fill a sample; one where each needs arguments of its own."""
-    if function.prepare is not None:
+    if function.prepare is not None or not effort.sample:
         return 1
     number = 1
     while True:

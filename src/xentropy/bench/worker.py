@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from . import inputs, memory
 from .adapters import ADAPTERS, Adapter, MissingError
-from .case import Case, Run, from_json
+from .case import LINEAR, Case, Run, from_json
 from .timing import Effort, Timed, alternate
 
 __all__ = ["main"]
@@ -75,7 +75,9 @@ def _weigh(adapter: Adapter, run: Run, function: Timed) -> int | None:
     if adapter.by_shape:
         function.once()
     else:
-        few = replace(run, shape=(2, *run.shape[1:]))
+        # Of a layer also few classes: what is kept of the gradient by the weight would not be seen.
+        shape = (2, run.shape[1], 1000) if run.loss == LINEAR else (2, *run.shape[1:])
+        few = replace(run, shape=shape)
         adapter.timed(few, inputs.make(few)).once()
     return memory.beyond(function)
 

@@ -1,0 +1,90 @@
+"""The loss of a linear layer: beside its matrix products, all its logits, and chunks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal, TypeAlias
+
+from xentropy.bench.case import LINEAR, Ask, Case, How, Run, What
+
+from .shapes import faster, title, within
+
+__all__ = ["CASES"]
+
+Reduction: TypeAlias = Literal["mean", "none"]
+
+SHAPE = (2048, 512, 131072)
+HOW: dict[str, How] = {"numpy": "eager", "torch": "eager", "tensorflow": "eager", "jax": "jit"}
+MEMORY = 64e6 / Run(loss=LINEAR, shape=SHAPE).nbytes
+"""64 MB, as a part of the logits."""
+
+
+def mean(framework: str) -> Run:
+    return Run(loss=LINEAR, shape=SHAPE, gradient=True, how=HOW[framework], reduction="mean")
+
+
+def beside(
+    name: str,
+    framework: str,
+    ours: Run,
+    what: What,
+    ask: Ask,
+    *,
+    options: Mapping[str, Any] | None = None,
+    memory: float | None = None,
+    alone: bool = False,
+) -> Case:
+    """Return a case of the library beside something else for the same layer."""
+    base = replace(mean(framework), what=what, options=options or {})
+    full = f"linear beside {name}, {title(ours, framework)}"
+    return Case(full, framework, (ours, base), ask, memory=memory, alone=alone)
+
+
+def beside_products(framework: str, reduction: Reduction, times: float) -> Case:
+    """Return the case of a reduction; the products are those of any."""
+    return beside(
+        f"its three products, {reduction}",
+        framework,
+        replace(mean(framework), reduction=reduction),
+        "products",
+        within(times),
+        memory=MEMORY,
+        alone=framework == "tensorflow" and reduction == "none",
+    )
+
+
+def beside_logits(framework: str) -> Case:
+    return beside("all its logits, mean", framework, mean(framework), "native", faster(1))
+
+
+def beside_chunks(name: str, framework: str, ask: Ask, **options: Any) -> Case:
+    full = f"{name}, mean"
+    return beside(full, framework, mean(framework), "chunked", ask, options=options)
+
+
+def loss_only(framework: str) -> Case:
+    run = replace(mean(framework), gradient=False)
+    return Case(f"linear, mean, {title(run, framework)}", framework, (run,), memory=MEMORY)
+
+
+CASES = (
+    beside_products("numpy", "mean", 1.1),
+    beside_products("numpy", "none", 1.45),
+    loss_only("numpy"),
+    beside_products("torch", "mean", 1.1),
+    beside_products("torch", "none", 1.45),
+    beside_logits("torch"),
+    # Of its own accord it takes 4 rows at a time here, and a minute.
+    beside_chunks(
+        "F.linear_cross_entropy in chunks of 128 rows", "torch", Ask("none"), batch_chunk_size=128
+    ),
+    loss_only("torch"),
+    beside_products("tensorflow", "mean", 1.1),
+    beside_logits("tensorflow"),
+    beside_products("tensorflow", "none", 1.45),
+    beside_products("jax", "mean", 1.1),
+    beside_products("jax", "none", 1.45),
+    beside_logits("jax"),
+    beside_chunks("optax in chunks of 256 rows", "jax", faster(1)),
+)
