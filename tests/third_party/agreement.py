@@ -8,8 +8,9 @@ import numpy as np
 
 import xentropy
 from tests.asserts import assert_case
-from tests.cases import CASES, Case
+from tests.cases import CASES, Case, rng
 from tests.third_party import tiny
+from xentropy.parity import compare
 from xentropy.testing import Harness
 
 __all__ = ["assert_weak_arguments", "check_all_losses"]
@@ -40,7 +41,27 @@ def check_all_losses() -> set[str]:
             value, grads = case.value_and_grads(harness, dtype)
             arrays = {name: harness.numpy(grad) for name, grad in grads.items()}
             assert_case(case, dtype, harness.numpy(value), arrays)
-    return {case.loss for case in cases}
+    assert_statistics(harness)
+    return {*(case.loss for case in cases), "softmax_statistics"}
+
+
+def assert_statistics(harness: Harness) -> None:
+    """Compare orders exactly, and the others to the bound of a loss, with those of NumPy."""
+    x = rng("third party").normal(size=(4, 3, 5)).astype(np.float32)
+    outputs = ("log_prob", "logsumexp", "entropy", "rank", "correct", ("top_k", 2))
+    options: Any = {"outputs": outputs, "class_mask": [True] * 4 + [False], "scale": 0.5}
+    for axis in (0, 2):
+        y = np.arange(15 if axis == 0 else 12).reshape((3, 5) if axis == 0 else (4, 3)) % 4
+        mask = {"class_mask": [True] * 3 + [False]} if axis == 0 else {}
+        given = {**options, **mask, "axis": axis}
+        want = xentropy.softmax_statistics(x, y, **given)
+        got: Any = xentropy.softmax_statistics(harness.array(x), harness.array(y), **given)
+        for name, value in got._asdict().items():
+            one, other = harness.numpy(value), getattr(want, name)
+            if one.dtype.kind == "f":
+                np.testing.assert_array_max_ulp(one, other, int(compare.VALUE))
+            else:
+                np.testing.assert_array_equal(one, other)
 
 
 def assert_weak_arguments() -> None:

@@ -13,8 +13,8 @@ from xentropy.dispatch import Backend
 __all__ = ["backend"]
 
 _FUNCTIONS = """
-    abs exp expand_dims isfinite isinf log log1p max ones_like pow reshape sign squeeze sum tanh
-    where zeros_like
+    abs count_nonzero exp expand_dims isfinite isinf log log1p max ones_like permute_dims pow
+    reshape sign squeeze sum tanh where zeros_like
 """
 
 _namespace: Any = SimpleNamespace(
@@ -29,6 +29,7 @@ _namespace: Any = SimpleNamespace(
     rescue=lambda held, x, otherwise: x if held.values else otherwise(),
     size=lambda x, axis: x.values.size if axis is None else x.shape[axis],
     stop_gradient=lambda x: x,
+    top_k=lift(lambda x, k: np.argsort(-x, axis=-1, kind="stable")[..., :k]),
     total=lift(lambda x, dtype: x.sum(dtype=dtype)),
 )
 
