@@ -19,7 +19,7 @@ from xentropy._types import Arrays, Options
 from xentropy.dispatch import AutodiffBackend
 from xentropy.formulas import formula as rules
 from xentropy.formulas.formula import Formula
-from xentropy.formulas.linear import Head, Operands
+from xentropy.formulas.linear import Head, Layer, Operands
 from xentropy.formulas.numeric import exact_log1p
 from xentropy.formulas.statistics import Request, evaluate
 from xentropy.kernels import calls, plain
@@ -267,6 +267,9 @@ class _JAX(AutodiffBackend):
 
     def linear(self, head: Head, given: Operands) -> Any:
         return linear.losses(head, given)
+
+    def linear_statistics(self, layer: Layer, given: Operands, request: Request) -> Arrays:
+        return linear.statistics(layer, given, request)
 
     def plain_cross_entropy(self, x: Any, labels: Any, reduction: str) -> Any:
         if not (_is_at_home(x) and _is_at_home(labels)) or x.dtype not in _REAL:

@@ -24,11 +24,12 @@ from xentropy.dispatch import backend_of
 from xentropy.formulas import linear as heads
 from xentropy.formulas.linear import Head, Layer, Operands
 from xentropy.formulas.softmax import cross_entropy_dense, cross_entropy_index
+from xentropy.formulas.statistics import Request
 from xentropy.kernels import linear as tiles
 
 from . import kernels
 
-__all__ = ["losses"]
+__all__ = ["losses", "statistics"]
 
 _BITS = np.dtype(np.uint32)  # of the float64 that is saved, which JAX may not have
 _SAVED = (2 * tiles.SAVED,)  # of each row
@@ -52,6 +53,10 @@ class _Spec(NamedTuple):
     def held(self) -> int:
         """How many arrays come before those in which a derivative is linear: the last is saved."""
         return sum(self.given) + 1
+
+    def step(self, given: Operands) -> int:
+        """Rows at a time."""
+        return heads.rows_at_once(self.head.layer, given)
 
     def split(self, arrays: Sequence[Any]) -> tuple[Operands, list[Any]]:
         """The operands, and what follows them."""
@@ -85,6 +90,19 @@ def _compiled(spec: _Spec) -> Callable[..., Any]:
     return jax.jit(evaluate)
 
 
+def statistics(layer: Layer, given: Operands, request: Request) -> Arrays:
+    """Statistics of all rows; their derivatives compute the logits again."""
+    backend = backend_of(given.hidden)
+
+    @jax.checkpoint
+    def some(*part: Any) -> Any:
+        part = Operands(*part)
+        return list(heads.ask(backend.xp, layer, part, request, backend.statistics)), []
+
+    step = heads.rows_at_once(layer, given)
+    return tuple(_by_blocks(some, step, given, given.are_rows())[0])
+
+
 # --- functions of rows ------------------------------------------------------------------------
 
 
@@ -95,7 +113,7 @@ def _evaluate(*arrays: Any, spec: _Spec) -> list[Any]:
     def some(*part: Any) -> Any:
         return [_losses_of(spec.head, part)], []
 
-    (found,), _ = _by_blocks(some, spec, given, given.are_rows())
+    (found,), _ = _by_blocks(some, spec.step(given), given, given.are_rows())
     nothing = jnp.full((found.shape[0], *_SAVED), np.iinfo(_BITS).max, _BITS)  # NaN
     return [found, nothing]
 
@@ -114,7 +132,7 @@ def _push_rows(*arrays: Any, spec: _Spec) -> list[Any]:
         return [jax.jvp(f, tuple(own[i] for i in spec.places), moving)[1]], []
 
     flags = (*are_rows, *(are_rows[i] for i in spec.places))
-    return _by_blocks(some, spec, (*given, *tangents), flags)[0]
+    return _by_blocks(some, spec.step(given), (*given, *tangents), flags)[0]
 
 
 def _pull_rows(*arrays: Any, spec: _Spec) -> list[Any]:
@@ -133,7 +151,7 @@ def _pull_rows(*arrays: Any, spec: _Spec) -> list[Any]:
         return [found[i].astype(given[i].dtype) for i in of_rows], [found[i] for i in sums]
 
     flags = (*are_rows, True)
-    found = _by_blocks(some, spec, (*_put(given, small, wide), cotangent), flags)
+    found = _by_blocks(some, spec.step(given), (*_put(given, small, wide), cotangent), flags)
     by_place = dict(zip([*of_rows, *sums], [*found[0], *found[1]], strict=True))
     return [by_place[i].astype(given[i].dtype) for i in spec.places]
 
@@ -150,11 +168,10 @@ def _put(arrays: Arrays, places: Sequence[int], others: Sequence[Any]) -> Arrays
 
 
 def _by_blocks(
-    f: Callable[..., Any], spec: _Spec, arrays: Arrays, are_rows: tuple[bool, ...]
+    f: Callable[..., Any], step: int, arrays: Arrays, are_rows: tuple[bool, ...]
 ) -> tuple[list[Any], list[Any]]:
     """``f`` of some rows after the other: its results of rows, and those that are added up."""
     count = arrays[0].shape[0]
-    step = heads.rows_at_once(spec.head.layer, Operands(*arrays[: len(spec.given)]))
     if not step or count <= step:
         return f(*arrays)
     blocks = (count - 1) // step

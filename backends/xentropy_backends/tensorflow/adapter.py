@@ -13,7 +13,7 @@ from xentropy._types import Arrays, Namespace, Options
 from xentropy.dispatch import AutodiffBackend
 from xentropy.errors import UnsupportedError
 from xentropy.formulas.formula import Formula, value, vjp
-from xentropy.formulas.linear import Head, Operands
+from xentropy.formulas.linear import Head, Layer, Operands
 from xentropy.formulas.numeric import exact_log1p, split_sum
 from xentropy.formulas.statistics import Request
 from xentropy.kernels import calls, plain
@@ -242,6 +242,10 @@ class _TensorFlow(AutodiffBackend):
 
     def statistics(self, request: Request) -> Arrays:
         return kernels.statistics(request) or super().statistics(request)
+
+    @tf.autograph.experimental.do_not_convert
+    def linear_statistics(self, layer: Layer, given: Operands, request: Request) -> Arrays:
+        return linear.statistics(self, layer, given, request)
 
     def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
         # An identity makes each argument distinct, also where the caller passes one tensor twice.

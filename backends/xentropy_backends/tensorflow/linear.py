@@ -12,14 +12,16 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from xentropy._types import Arrays, Namespace
+from xentropy.dispatch import Backend
 from xentropy.formulas import linear as formulas
-from xentropy.formulas.linear import Head, Operands
+from xentropy.formulas.linear import Head, Layer, Operands
+from xentropy.formulas.statistics import REAL, Request
 from xentropy.kernels import linear as on_host
 from xentropy.kernels.pool import aligned
 
 from . import kernels
 
-__all__ = ["losses"]
+__all__ = ["losses", "statistics"]
 
 Apply = Callable[..., Any]
 Run = Callable[..., Arrays]
@@ -30,6 +32,30 @@ def losses(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
     if _serves(given):
         return _by_kernel(xp, apply, head, given)
     return _by_block(xp, apply, head, given)
+
+
+def statistics(backend: Backend, layer: Layer, given: Operands, request: Request) -> Arrays:
+    """Statistics of all rows; derivatives compute the logits of each block again."""
+    moving = _floating(given)
+
+    def answer(part: Operands) -> Arrays:
+        found: dict[str, Any] = {}
+
+        def reals(*tensors: Any) -> Arrays:
+            inputs = Operands(*_replaced(part, moving, tensors))
+            asked = formulas.ask(backend.xp, layer, inputs, request, backend.statistics)
+            by_name = dict(zip(request.outputs, asked, strict=True))
+            # What has no derivatives is taken from the first call.
+            found.update((name, x) for name, x in by_name.items() if name not in found)
+            return tuple(by_name[name] for name in request.outputs if name in REAL)
+
+        followed = kernels.is_recorded() and any(name in REAL for name in request.outputs)
+        again = tf.recompute_grad(reals) if followed else reals
+        names = [name for name in request.outputs if name in REAL]
+        found.update(zip(names, again(*(part[i] for i in moving)), strict=True))
+        return tuple(found[name] for name in request.outputs)
+
+    return formulas.statistics(backend.xp, layer, given, answer)
 
 
 def _floating(arrays: Sequence[Any]) -> list[int]:
