@@ -237,17 +237,23 @@ def _looped(step: _Step, arrays: Sequence[Any]) -> Arrays:
     likes = [None if i is None else arrays[i] for i in step.results]
     are_rows = [i is None or step.are_rows[i] for i in step.results]
     dtypes = [step.dtype if x is None else x.dtype for x in likes]
+
+    def block(i: Any) -> Arrays:
+        pairs = zip(arrays, step.are_rows, strict=True)
+        return step.run(*(x[i] if is_row else x for x, is_row in pairs))
+
+    if isinstance(number, int) and number == 1:
+        results = zip(block(0), are_rows, dtypes, strict=True)
+        return tuple(tf.cast(x[None] if is_row else x, dtype) for x, is_row, dtype in results)
     start = tuple(
         tf.TensorArray(dtype, number) if is_row else tf.zeros_like(x, step.dtype)
         for x, is_row, dtype in zip(likes, are_rows, dtypes, strict=True)
     )
 
     def one(i: Any, found: Arrays) -> Any:
-        pairs = zip(arrays, step.are_rows, strict=True)
-        results = step.run(*(x[i] if is_row else x for x, is_row in pairs))
         return i + 1, tuple(
             old.write(i, tf.cast(x, dtype)) if is_row else old + tf.cast(x, step.dtype)
-            for old, x, is_row, dtype in zip(found, results, are_rows, dtypes, strict=True)
+            for old, x, is_row, dtype in zip(found, block(i), are_rows, dtypes, strict=True)
         )
 
     _, found = tf.while_loop(
