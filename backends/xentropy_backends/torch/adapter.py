@@ -40,10 +40,6 @@ def _sum(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
     return result if keepdims else torch.squeeze(result, dims)
 
 
-def _size(x: Any, axis: int | None, /) -> Any:
-    return x.numel() if axis is None else x.shape[axis]
-
-
 def _sign(x: Any, /) -> Any:
     # PyTorch's own is 0 at NaN: https://github.com/pytorch/pytorch/issues/41245
     return torch.where(torch.isnan(x), x, torch.sign(x))
@@ -53,10 +49,6 @@ def _rescue(held: Any, x: Any, otherwise: Callable[[], Any], /) -> Any:
     if not torch.compiler.is_compiling() and kernels.is_plain(held):
         return x if held else otherwise()
     return torch.where(held, x, otherwise())
-
-
-def _count_nonzero(x: Any, /, *, axis: int, keepdims: bool) -> Any:
-    return torch.sum(x, dim=axis, keepdim=keepdims, dtype=torch.int64)
 
 
 def _top_k(x: Any, k: int, /) -> Any:
@@ -83,7 +75,9 @@ _namespace: Any = SimpleNamespace(
     broadcast_like=lambda x, like, /: x.expand_as(like),
     class_range=_class_range,
     concat=lambda arrays, /, *, axis: torch.cat(arrays, axis),
-    count_nonzero=_count_nonzero,
+    count_nonzero=lambda x, /, *, axis, keepdims: torch.sum(
+        x, dim=axis, keepdim=keepdims, dtype=torch.int64
+    ),
     exp=torch.exp,
     expand_dims=lambda x, /, *, axis: torch.unsqueeze(x, axis),
     float32=torch.float32,
@@ -102,7 +96,7 @@ _namespace: Any = SimpleNamespace(
     rescue=_rescue,
     reshape=torch.reshape,
     sign=_sign,
-    size=_size,
+    size=lambda x, axis, /: x.numel() if axis is None else x.shape[axis],
     squeeze=torch.squeeze,
     stop_gradient=lambda x, /: x.detach(),
     sum=_sum,

@@ -212,6 +212,11 @@ def linear_softmax_statistics(
     softmax_statistics : The same of logits that are held; its notes hold here.
     linear_cross_entropy : The loss of such a layer.
 
+    Notes
+    -----
+    Blocks of rows take no more than ``max_memory``, in compiled PyTorch functions and in graphs of
+    TensorFlow that do not know their number of rows excepted: there all rows are one block.
+
     Examples
     --------
     >>> import numpy as np, xentropy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import xentropy
-from xentropy.dialects import _steps as steps
+from xentropy import _steps as steps
 from xentropy.dialects._speech import warn
 from xentropy.dispatch import backend_of
 from xentropy.errors import OptionError
