@@ -74,8 +74,8 @@ class Namespace(Protocol):
         """``x[index]``: the entries of a vector at indices of any shape."""
         ...
 
-    def matmul(self, a: Any, b: Any, dtype: Any, /) -> Any:
-        """``a @ b`` of matrices, in a dtype at least as wide as theirs."""
+    def matmul(self, a: Any, b: Any, dtype: Any, turned: str = "", /) -> Any:
+        """``a @ b`` of matrices in a dtype, with ``turned`` "a" or "b" that one transposed."""
         ...
 
     def rescue(self, held: Any, x: Any, otherwise: Callable[[], Any], /) -> Any:

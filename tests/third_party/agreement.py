@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import xentropy
-from tests.asserts import assert_case
+from tests.asserts import assert_case, assert_within
 from tests.cases import CASES, Case, rng
 from tests.third_party import tiny
 from xentropy.parity import compare
@@ -42,7 +42,26 @@ def check_all_losses() -> set[str]:
             arrays = {name: harness.numpy(grad) for name, grad in grads.items()}
             assert_case(case, dtype, harness.numpy(value), arrays)
     assert_statistics(harness)
-    return {*(case.loss for case in cases), "softmax_statistics"}
+    assert_layer(harness)
+    others = {"softmax_statistics", "linear_softmax_statistics", "linear_cross_entropy"}
+    return {case.loss for case in cases} | others
+
+
+def assert_layer(harness: Harness) -> None:
+    """What a linear layer gives, a row at a time, is what its logits give all at once."""
+    r = rng("third party layer")
+    hidden, weight = r.integers(-3, 4, (4, 3)) / 2, r.integers(-3, 4, (5, 3)) / 2
+    logits, y = hidden @ weight.T, np.array([0, 4, 2, -1])
+    given: Any = {"ignore_index": -1, "class_weight": np.arange(5.0)}
+    arrays = harness.array(hidden), harness.array(weight), harness.array(y)
+    got: Any = xentropy.linear_cross_entropy(*arrays, max_memory=1, reduction="mean", **given)
+    want: Any = xentropy.cross_entropy(logits, y, reduction="mean", **given)
+    assert_within(harness.numpy(got), want, np.abs(want), compare.bound("cross_entropy", {}).value)
+    asked: Any = {"outputs": ("entropy", "log_prob"), "ignore_index": -1}
+    found: Any = xentropy.linear_softmax_statistics(*arrays, max_memory=1, **asked)
+    for one, other in zip(found, xentropy.softmax_statistics(logits, y, **asked), strict=True):
+        bound = compare.bound("softmax_statistics", {}).value
+        assert_within(harness.numpy(one), other, np.abs(other), bound)
 
 
 def assert_statistics(harness: Harness) -> None:

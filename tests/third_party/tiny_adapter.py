@@ -21,11 +21,17 @@ _namespace: Any = SimpleNamespace(
     **{name: lift(getattr(np, name)) for name in _FUNCTIONS.split()},
     astype=lift(lambda x, dtype: x.astype(dtype)),
     broadcast_like=lift(lambda x, like: np.broadcast_to(x, like.shape)),
+    concat=lambda arrays, axis: Array(np.concatenate([x.values for x in arrays], axis)),
     class_range=lift(lambda labels, n: np.arange(n, dtype=labels.dtype)),
     float32=np.float32,
     float64=np.float64,
     gather=lift(lambda x, index: x[index]),
     int64=np.int64,
+    matmul=lift(
+        lambda a, b, dtype, turned="": np.matmul(
+            (a.T if turned == "a" else a).astype(dtype), (b.T if turned == "b" else b).astype(dtype)
+        )
+    ),
     rescue=lambda held, x, otherwise: x if held.values else otherwise(),
     size=lambda x, axis: x.values.size if axis is None else x.shape[axis],
     stop_gradient=lambda x: x,

@@ -85,7 +85,8 @@ def _namespace(base: Any) -> Any:
         flat = base.take(x, base.reshape(index, (-1,)), axis=0)
         return base.reshape(flat, index.shape)
 
-    def matmul(a: Any, b: Any, dtype: Any, /) -> Any:
+    def matmul(a: Any, b: Any, dtype: Any, turned: str = "", /) -> Any:
+        a, b = a.T if turned == "a" else a, b.T if turned == "b" else b
         return base.matmul(astype(a, dtype), astype(b, dtype))
 
     functions = {name: getattr(base, name) for name in _STANDARD}

@@ -51,7 +51,8 @@ def _sum(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
     return jnp.sum(x, axis=axis, keepdims=keepdims)
 
 
-def _matmul(a: Any, b: Any, dtype: Any, /) -> Any:
+def _matmul(a: Any, b: Any, dtype: Any, turned: str = "", /) -> Any:
+    a, b = a.T if turned == "a" else a, b.T if turned == "b" else b
     if a.dtype != b.dtype:
         a, b = a.astype(dtype), b.astype(dtype)
     # Half precision is added up in the wider dtype, without a copy.

@@ -41,7 +41,8 @@ def _class_range(labels: Any, n: int, /) -> Any:
     return np.arange(n, dtype=labels.dtype)
 
 
-def _matmul(a: Any, b: Any, dtype: Any, /) -> Any:
+def _matmul(a: Any, b: Any, dtype: Any, turned: str = "", /) -> Any:
+    a, b = a.T if turned == "a" else a, b.T if turned == "b" else b
     return np.matmul(_astype(a, dtype), _astype(b, dtype))
 
 

@@ -126,7 +126,9 @@ _namespace: Any = SimpleNamespace(
     isinf=tf.math.is_inf,
     log=_log,
     log1p=_log1p,
-    matmul=lambda a, b, dtype, /: tf.matmul(_astype(a, dtype), _astype(b, dtype)),
+    matmul=lambda a, b, dtype, turned="", /: tf.matmul(
+        _astype(a, dtype), _astype(b, dtype), turned == "a", turned == "b"
+    ),
     max=_max,
     ones_like=tf.ones_like,
     permute_dims=tf.transpose,

@@ -49,7 +49,9 @@ def statistics(backend: Backend, layer: Layer, given: Operands, request: Request
             found.update((name, x) for name, x in by_name.items() if name not in found)
             return tuple(by_name[name] for name in request.outputs if name in REAL)
 
-        followed = kernels.is_recorded() and any(name in REAL for name in request.outputs)
+        moved = kernels.has_tangent(*(part[i] for i in moving))  # which recomputing refuses
+        followed = kernels.is_recorded() and not moved
+        followed = followed and any(name in REAL for name in request.outputs)
         again = tf.recompute_grad(reals) if followed else reals
         names = [name for name in request.outputs if name in REAL]
         found.update(zip(names, again(*(part[i] for i in moving)), strict=True))

@@ -88,7 +88,9 @@ _namespace: Any = SimpleNamespace(
     isinf=torch.isinf,
     log=torch.log,
     log1p=torch.log1p,
-    matmul=lambda a, b, dtype, /: a.to(dtype) @ b.to(dtype),
+    matmul=lambda a, b, dtype, turned="", /: torch.mm(
+        (a.T if turned == "a" else a).to(dtype), (b.T if turned == "b" else b).to(dtype)
+    ),
     max=lambda x, /, *, axis, keepdims: torch.amax(x, dim=axis, keepdim=keepdims),
     ones_like=torch.ones_like,
     permute_dims=torch.permute,

@@ -110,10 +110,9 @@ def _are_plain(arrays: Arrays) -> bool:
 
 def _lent(given: Operands) -> Operands:
     """The same as arrays of NumPy on the same memory, half precision as its bits."""
-    weights = given.sample_weight
-    narrow = weights is not None and weights.dtype not in (torch.float32, torch.float64)
-    if narrow:
-        given = given._replace(sample_weight=weights.float())
+    weight = given.sample_weight
+    if weight is not None and weight.dtype not in (torch.float32, torch.float64):
+        given = given._replace(sample_weight=weight.float())
     return Operands(*map(kernels.lend, given))
 
 

@@ -99,7 +99,7 @@ class Operands(NamedTuple):
 def logits(xp: Namespace, layer: Layer, hidden: Any, weight: Any, bias: Any) -> Any:
     """The logits of some rows, in the compute dtype."""
     dtype = getattr(xp, layer.dtype)
-    z = xp.matmul(hidden, xp.permute_dims(weight, (1, 0)), dtype)
+    z = xp.matmul(hidden, weight, dtype, "b")
     if bias is not None:
         z = z + xp.reshape(xp.astype(bias, dtype), (1, -1))
     if layer.scale != 1.0:
@@ -157,7 +157,7 @@ def gradients(
     if wanted[0]:
         found[0] = xp.matmul(g, given.weight, dtype)
     if wanted[1]:
-        found[1] = xp.matmul(xp.permute_dims(g, (1, 0)), given.hidden, dtype)
+        found[1] = xp.matmul(g, given.hidden, dtype, "a")
     if wanted[2]:
         found[2] = xp.sum(g, axis=0, keepdims=False)
     return tuple(found)
@@ -165,8 +165,8 @@ def gradients(
 
 # --- some rows after the other ----------------------------------------------------------------
 
-_HELD = 4
-"""Arrays of the size of the logits that a formula holds."""
+_HELD = 8
+"""Arrays of the size of the logits that a formula and its gradient hold."""
 
 
 def most_rows(layer: Layer, n: int) -> int:

@@ -32,7 +32,10 @@ ROWS = 2048
 LEAST = 64
 """Classes of a tile, at least."""
 PARTS = 4
-"""Of `max_memory`: logits, what is made of them, the weight widened, a part of its gradient."""
+"""Of `max_memory`: logits, their gradient, a product with it, and a part of that of the weight.
+
+Twice as many where features and weight have to be widened.
+"""
 
 
 SAVED = 4
@@ -147,8 +150,10 @@ class _Tiles:
         self.n, self.features = given.weight.shape
         self.count = index.stop if isinstance(index, slice) else index.size
         self.numbers = Numbers(float(head.smoothing or 0.0), float(head.z_loss or 0.0))
-        most = max(head.layer.max_memory // PARTS // self.real.itemsize, LEAST)
-        self.rows = max(min(self.count, ROWS, most // LEAST), 1)
+        is_wide = given.hidden.dtype == given.weight.dtype == self.real
+        parts = PARTS if is_wide else 2 * PARTS
+        most = max(head.layer.max_memory // parts // self.real.itemsize, LEAST)
+        self.rows = max(min(self.count, ROWS, most // max(LEAST, self.features)), 1)
         self.classes = min(self.n, max(most // max(self.rows, self.features), LEAST))
         self._memory: dict[str, Array] = {}
         self._most, self._hidden = most, dict[int, Array]()

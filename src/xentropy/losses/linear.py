@@ -184,13 +184,7 @@ def operands_of(call: Call) -> Operands:
             return None if x is None else steps.reshape(x, (1, -1))
         if all(n == 1 for n in x.shape[:-1]) and call.x.ndim > 1:
             return steps.reshape(x, (1, x.shape[-1]))
-        like = (
-            one
-            if x.shape[-1] == 1
-            else x | (one != one)
-            if call.kind(x) == "bool"
-            else x + call.backend.xp.astype(call.backend.xp.zeros_like(one), x.dtype)
-        )
+        like = one if x.shape[-1] == 1 else _joined(call, x, one)
         return steps.reshape(steps.broadcast(x, like), (-1, x.shape[-1]))
 
     labels = call.labels
@@ -206,6 +200,13 @@ def operands_of(call: Call) -> Operands:
         of_losses(call.sample_weight),
         of_losses(call.keep),
     )
+
+
+def _joined(call: Call, x: Any, one: Any) -> Any:
+    """Anything in the shape to which two arrays broadcast."""
+    if call.kind(x) == "bool":
+        return x | (one != one)
+    return x + call.backend.xp.astype(call.backend.xp.zeros_like(one), x.dtype)
 
 
 def _class_weights(call: Call, given: Operands) -> Any:
