@@ -91,6 +91,11 @@ def _product(factor: Any, x: Any) -> Any:
     return x if factor is None else factor * x
 
 
+def _inside(xp: Namespace, class_mask: Any, x: Any) -> Any:
+    """``x``, 0 of the classes that are masked."""
+    return x if class_mask is None else xp.where(class_mask, x, 0.0)
+
+
 def _loss(xp: Namespace, rows: _Rows, terms: Any, axis: int) -> Any:
     """The sum of the terms of each row; NaN where the row has no softmax."""
     return xp.sum(terms, axis=axis, keepdims=True) + (rows.top - rows.top)
@@ -247,7 +252,7 @@ def _logsumexp_partials(
 ) -> dict[str, Any]:
     rows = _rows(xp, x, axis=axis, dtype=dtype, class_mask=class_mask, scale=scale)
     slope = _product(scale, rows.p)
-    return {"x": slope if class_mask is None else xp.where(class_mask, slope, 0.0)}
+    return {"x": _inside(xp, class_mask, slope)}
 
 
 def _mean_drop(xp: Namespace, rows: _Rows, axis: int) -> Any:
@@ -277,7 +282,7 @@ def _entropy_partials(
     rows = _rows(xp, x, axis=axis, dtype=dtype, class_mask=class_mask, scale=scale)
     slope = times(xp, rows.p, (0.0 - rows.z) - _mean_drop(xp, rows, axis))
     slope = _product(scale, slope)
-    return {"x": slope if class_mask is None else xp.where(class_mask, slope, 0.0)}
+    return {"x": _inside(xp, class_mask, slope)}
 
 
 def _log_softmax(xp: Namespace, *, x: Any, class_mask: Any, axis: int, dtype: str) -> Any:
@@ -288,10 +293,8 @@ def _log_softmax_partials(
     xp: Namespace, wrt: tuple[str, ...], *, x: Any, class_mask: Any, axis: int, dtype: str
 ) -> dict[str, Any]:
     rows = _rows(xp, x, axis=axis, dtype=dtype, class_mask=class_mask)
-    one = xp.ones_like(rows.e)
-    if class_mask is None:
-        return {"x": (one, rows.p, rows.q)}
-    return {"x": tuple(xp.where(class_mask, each, 0.0) for each in (one, rows.p, rows.q))}
+    jacobian = (xp.ones_like(rows.e), rows.p, rows.q)
+    return {"x": tuple(_inside(xp, class_mask, each) for each in jacobian)}
 
 
 _cross_entropy = _Family(_surprise)

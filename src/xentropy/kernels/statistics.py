@@ -12,8 +12,8 @@ import numpy as np
 
 from .elementary import exp_quotient, log1p_any
 from .layout import LINE
-from .machine import add, cast, entry, greater, helper, inlined, pointer, shifted, widen
-from .sums import PART, plus, whole
+from .machine import add, cast, entry, helper, inlined, pointer, shifted, widen
+from .sums import PART, cover, most_of, plus, whole
 
 __all__ = ["statistics"]
 
@@ -74,21 +74,6 @@ def _load(x: Any, count: Any, low: Any, unit: Any) -> Any:
         unit[i] = widen(x[i])
     for i in range(count, (count + 15) // 16 * 16):
         unit[i] = low
-
-
-@helper
-def _cover(mask: Any, count: Any, low: Any, unit: Any) -> Any:
-    """-inf where masked."""
-    for i in range(count):
-        unit[i] = unit[i] if mask[i] != 0 else low
-
-
-@helper
-def _most(unit: Any, count: Any, low: Any) -> Any:
-    most = low
-    for i in range(count):
-        most = greater(unit[i], most)
-    return most
 
 
 @helper
@@ -194,7 +179,7 @@ def _collect(
     k, low = given.k, cast(-np.inf, given.one)
     for b in range(0, count, FEW):
         part, many = shifted(unit, b), min(FEW, count - b)
-        if held == k and not _most(part, many, low) > best[k - 1]:
+        if held == k and not most_of(part, many, low) > best[k - 1]:
             continue
         for i in range(many):
             v = part[i]
@@ -273,10 +258,10 @@ def _one_row(given: Any, wanted: Any, r: Any, unit: Any, best: Any) -> Any:
         count = min(UNIT, n - a)
         _load(shifted(row, a), count, low, unit)
         if given.masks:
-            _cover(shifted(mask, a), count, low, unit)
+            cover(shifted(mask, a), count, low, unit)
         is_nan = is_nan or _holds_nan(unit, count, one)
         if is_sum:
-            top = _most(unit, count, low)
+            top = most_of(unit, count, low)
             rest, spread = _sums_of(unit, count, top, wanted.is_entropy, given.scale, one)
             sums = _merge(sums, np.float64(top), rest, spread, np.float64(given.scale))
         if wanted.is_rank and given.masks:

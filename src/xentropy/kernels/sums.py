@@ -43,12 +43,14 @@ from .machine import (
 
 __all__ = [
     "PART",
+    "cover",
     "exponentials",
     "fetch",
     "gather",
     "labelled",
     "labels_of",
     "maximum",
+    "most_of",
     "plus",
     "row_sums",
     "sums",
@@ -78,7 +80,7 @@ def _load(x: Any, count: Any, low: Any, unit: Any) -> Any:
 
 
 @helper
-def _cover(mask: Any, count: Any, low: Any, unit: Any) -> Any:
+def cover(mask: Any, count: Any, low: Any, unit: Any) -> Any:
     """-inf where masked; returns the maximum."""
     most = low
     for i in range(count):
@@ -92,7 +94,7 @@ def fetch(given: Any, r: Any, a: Any, count: Any, low: Any, unit: Any) -> Any:
     """Load a unit of a row, from class ``a`` on; returns its maximum."""
     most = _load(shifted(given.x, start_of(given, r) + a), count, low, unit)
     if given.masks:
-        most = _cover(shifted(given.mask, r % given.masks * given.n + a), count, low, unit)
+        most = cover(shifted(given.mask, r % given.masks * given.n + a), count, low, unit)
     return most
 
 
@@ -117,7 +119,8 @@ def gather(x: Any, starts: Any, step: Any, n: Any, first: Any, m: Any, low: Any,
 
 
 @helper
-def _top(unit: Any, count: Any, low: Any) -> Any:
+def most_of(unit: Any, count: Any, low: Any) -> Any:
+    """The maximum of some numbers that are more than ``low``."""
     most = low
     for i in range(count):
         most = greater(unit[i], most)
@@ -144,9 +147,9 @@ def maximum(given: Any, r: Any, low: Any, unit: Any) -> Any:
     if given.step == 1:
         top = fetch(given, r, 0, given.n, low, unit)
     elif given.masks:
-        top = _cover(shifted(given.mask, r % given.masks * given.n), given.n, low, unit)
+        top = cover(shifted(given.mask, r % given.masks * given.n), given.n, low, unit)
     else:
-        top = _top(unit, given.n, low)
+        top = most_of(unit, given.n, low)
     return np.float64(top)
 
 
