@@ -213,9 +213,9 @@ def statistics(
     return tuple(xp.concat(list(each), axis=0) for each in zip(*found, strict=True))
 
 
-def evaluate(xp: Namespace, head: Head, given: Operands) -> Any:
-    """The losses, (N,), of arrays without automatic differentiation."""
-    found = [losses(xp, head, part) for _, part in _parts(head.layer, given)]
+def evaluate(xp: Namespace, head: Head, given: Operands, apply: Apply | None = None) -> Any:
+    """The losses, (N,); with the `apply` of a backend they can be differentiated."""
+    found = [losses(xp, head, part, apply) for _, part in _parts(head.layer, given)]
     return found[0] if len(found) == 1 else xp.concat(found, axis=0)
 
 
