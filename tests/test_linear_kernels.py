@@ -12,7 +12,7 @@ import pytest
 
 import xentropy
 from tests.cases import Array, rng, single
-from xentropy.kernels import linear
+from xentropy.kernels import tiles
 
 ROWS, CLASSES, FEATURES = 40, 30, 8
 
@@ -95,10 +95,10 @@ def test_rows_left_out_cost_no_product(products: list[Any], out: str, max_memory
 def test_tiles_across_both_axes(products: list[Any]) -> None:
     """Tiles end within the rows and within the classes."""
     given: Any = operands(300, 200)
-    given["max_memory"] = linear.PARTS * 4 * linear.LEAST * 16
+    given["max_memory"] = tiles.PARTS * 4 * tiles.LEAST * 16
     xentropy.linear_cross_entropy(**given)
     assert {a[0] for a, _ in products} == {16, 300 % 16}
-    assert {b[1] for _, b in products} == {linear.LEAST, 200 % linear.LEAST}
+    assert {b[1] for _, b in products} == {tiles.LEAST, 200 % tiles.LEAST}
 
 
 def peak(given: dict[str, Any], wrt: tuple[str, ...]) -> int:

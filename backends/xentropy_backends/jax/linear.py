@@ -25,14 +25,14 @@ from xentropy.formulas import linear as heads
 from xentropy.formulas.linear import Head, Layer, Operands
 from xentropy.formulas.softmax import cross_entropy_dense, cross_entropy_index
 from xentropy.formulas.statistics import Request
-from xentropy.kernels import linear as tiles
+from xentropy.kernels import linear as on_host
 
 from . import kernels
 
 __all__ = ["losses", "statistics"]
 
 _BITS = np.dtype(np.uint32)  # of the float64 that is saved, which JAX may not have
-_SAVED = (2 * tiles.SAVED,)  # of each row
+_SAVED = (2 * on_host.SAVED,)  # of each row
 _FORMULAS = {formula.name: formula for formula in (cross_entropy_index, cross_entropy_dense)}
 _OF_LAYER = 3  # operands whose gradients kernels compute
 
@@ -379,7 +379,7 @@ def _call_losses(*call: Any) -> kernels.Work:
 
     def compute(operands: list[Any], results: list[Any]) -> None:
         found, saved = results
-        found[...], state = tiles.losses(spec.head, spec.split(operands)[0])
+        found[...], state = on_host.losses(spec.head, spec.split(operands)[0])
         saved.view(np.float64)[...] = state.saved
 
     return compute
@@ -390,8 +390,8 @@ def _call_gradients(*call: Any) -> kernels.Work:
 
     def compute(operands: list[Any], results: list[Any]) -> None:
         given, (saved, cotangent) = spec.split(operands)
-        state = tiles.restored(spec.head, given, saved.view(np.float64))
-        tiles.gradients(state, cotangent, spec.wanted[:_OF_LAYER], kernels.lend(results))
+        state = on_host.restored(spec.head, given, saved.view(np.float64))
+        on_host.gradients(state, cotangent, spec.wanted[:_OF_LAYER], kernels.lend(results))
 
     return compute
 

@@ -19,7 +19,7 @@ from xentropy.formulas import linear as heads
 from xentropy.formulas.linear import Head, Layer, Operands
 from xentropy.formulas.softmax import cross_entropy_dense, cross_entropy_index
 from xentropy.formulas.statistics import REAL, Request
-from xentropy.kernels import linear as tiles
+from xentropy.kernels import linear as on_host
 
 from . import kernels
 
@@ -66,13 +66,13 @@ class _Call:
 
     def __init__(self, head: Head, *, holding: bool = False) -> None:
         self.head, self._holding = head, holding
-        self.state: tiles.State | None = None
+        self.state: on_host.State | None = None
 
     def losses(self, given: Operands) -> Any:
         """By the kernels on the CPU, else by the formula."""
         if _are_plain(given):
             with np.errstate(all="ignore"):
-                found, self.state = tiles.losses(self.head, _lent(given), holding=self._holding)
+                found, self.state = on_host.losses(self.head, _lent(given), holding=self._holding)
             return torch.from_numpy(found)
         return _OverRows.apply(self.rows(given), *given)[0]
 
@@ -118,7 +118,7 @@ def _lent(given: Operands) -> Operands:
 
 def _pulled(state: Any, cotangent: Any, wanted: tuple[bool, ...]) -> Arrays:
     with np.errstate(all="ignore"):
-        found = tiles.gradients(state, kernels.lend(cotangent), wanted)
+        found = on_host.gradients(state, kernels.lend(cotangent), wanted)
     return tuple(None if x is None else kernels.take(x) for x in found)
 
 
@@ -335,7 +335,7 @@ def _losses(*arguments: Any) -> Any:
 
 
 def _saved(hidden: Any) -> Any:
-    return hidden.new_zeros((hidden.shape[0], tiles.SAVED), dtype=torch.float64)
+    return hidden.new_zeros((hidden.shape[0], on_host.SAVED), dtype=torch.float64)
 
 
 @_losses.register_fake
@@ -354,7 +354,7 @@ def _gradients(wanted: Any, saved: Any, cotangent: Any, *arguments: Any) -> Any:
     """The gradients wanted."""
     call, given = _taken(arguments)
     if _are_plain((*given, cotangent)):
-        call.state = tiles.restored(call.head, _lent(given), saved.numpy())
+        call.state = on_host.restored(call.head, _lent(given), saved.numpy())
     found = call.gradients(tuple(wanted), cotangent, given)
     return [x.contiguous() for x in found if x is not None]
 
