@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from xentropy import _steps as steps
+from xentropy._layer import class_weights_of, layer_of, operands_of, shape_of
 from xentropy._types import A, Reduction, Weak
 from xentropy.formulas import softmax as formulas
-from xentropy.formulas.linear import Head, Layer, Operands
+from xentropy.formulas.linear import Head
 from xentropy.reduction import reduce
-from xentropy.validation import Call, count, head, number, smoothing
+from xentropy.validation import Call, head, number, smoothing
 
-__all__ = ["layer_of", "linear_cross_entropy", "operands_of", "shape_of"]
+__all__ = ["linear_cross_entropy"]
 
 
 def linear_cross_entropy(
@@ -154,72 +153,4 @@ def linear_cross_entropy(
     whole = Head(layer_of(call, scale, softcap, max_memory), formula, s, z)
     given = operands_of(call)
     losses = steps.reshape(call.backend.linear(whole, given), shape_of(call))
-    return reduce(call, losses, lambda: _class_weights(call, given))
-
-
-def layer_of(call: Call, scale: float, softcap: float | None, max_memory: int) -> Layer:
-    """The layer of a checked call."""
-    if softcap is not None:
-        rule = "a positive number, or None"
-        softcap = number(call, "softcap", softcap, rule, lambda c: 0.0 < c < float("inf"))
-    factor = number(call, "scale", scale)
-    return Layer(factor, softcap, call.dtype, count(call, "max_memory", max_memory))
-
-
-def shape_of(call: Call) -> tuple[Any, ...]:
-    """That of the losses, also where a graph will know it only when it runs."""
-    return tuple(call.backend.xp.size(call.hidden, i) for i in range(call.hidden.ndim - 1))
-
-
-def operands_of(call: Call) -> Operands:
-    """The arrays of the call in rows."""
-    one = call.hidden[..., :1]
-
-    def of_losses(x: Any) -> Any:
-        return None if x is None else steps.reshape(steps.broadcast(x, one[..., 0]), (-1,))
-
-    def of_logits(x: Any) -> Any:
-        """One row for each example, or one for all."""
-        if x is None or x.ndim < 2:
-            return None if x is None else steps.reshape(x, (1, -1))
-        if all(n == 1 for n in x.shape[:-1]) and call.x.ndim > 1:
-            return steps.reshape(x, (1, x.shape[-1]))
-        like = one if x.shape[-1] == 1 else _joined(call, x, one)
-        return steps.reshape(steps.broadcast(x, like), (-1, x.shape[-1]))
-
-    labels = call.labels
-    if labels is not None:
-        labels = steps.reshape(labels, (-1, 1)) if call.index else of_logits(labels)
-    return Operands(
-        steps.reshape(call.hidden, (-1, call.hidden.shape[-1])),
-        call.weight,
-        call.bias,
-        labels,
-        call.class_weight,
-        of_logits(call.class_mask),
-        of_losses(call.sample_weight),
-        of_losses(call.keep),
-    )
-
-
-def _joined(call: Call, x: Any, one: Any) -> Any:
-    """Anything in the shape to which two arrays broadcast."""
-    if call.kind(x) == "bool":
-        return x | (one != one)
-    return x + call.backend.xp.astype(call.backend.xp.zeros_like(one), x.dtype)
-
-
-def _class_weights(call: Call, given: Operands) -> Any:
-    """``sum_c w_c t_c`` of the unsmoothed labels, in the shape of the losses."""
-    xp, n, labels = call.backend.xp, call.x.shape[-1], given.labels
-    weight = steps.cast(call.class_weight, getattr(xp, call.dtype))
-    if call.index:
-        y = labels[:, 0]
-        wrong = (y < 0) | (y >= n)
-        every = weight if weight.ndim else steps.reshape(weight, (1,))
-        at = steps.at(every, xp.where(wrong, 0, y) if weight.ndim else xp.zeros_like(y))
-        found = steps.choose(~wrong, at, 0.0)
-    else:
-        found = steps.dot(steps.cast(labels, getattr(xp, call.dtype)), weight, n)
-        found = steps.broadcast(found, given.hidden[:, 0])
-    return steps.reshape(found, shape_of(call))
+    return reduce(call, losses, lambda: class_weights_of(call, given))

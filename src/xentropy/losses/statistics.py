@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 
 from xentropy import _steps as steps
+from xentropy._layer import layer_of, operands_of, shape_of
 from xentropy._outputs import Outputs, Statistics, check_k, named, parsed
 from xentropy._types import A, Weak
 from xentropy.formulas.statistics import OF_LABELS, Request
 from xentropy.validation import Call, head, number, rows
-
-from .linear import layer_of, operands_of, shape_of
 
 __all__ = ["linear_softmax_statistics", "softmax_statistics"]
 
