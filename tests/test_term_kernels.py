@@ -93,6 +93,15 @@ def log_softmax(x: Array, t: Array) -> Truth:
     return Truth(-s.surprise, s.surprise, slope, s.q + s.p * (x.shape[1] - 1))
 
 
+def entropy(x: Array) -> Truth:
+    """The mean of the surprises, and ``-p (log p + H)``, whose terms are of either sign."""
+    s = parts(x)
+    drop = x.max(1, keepdims=True) - x.astype(np.longdouble)
+    mean = (s.p * drop).sum(1, keepdims=True)
+    value = (s.p * s.surprise).sum(1)
+    return Truth(value, value, s.p * (drop - mean), s.p * (drop + mean))
+
+
 def sigmoid_focal(x: Array, t: Array, gamma: float = 2.0) -> Truth:
     """Of labels that are 0 or 1."""
     m = np.where(t > 0, x, -x).astype(np.longdouble)
@@ -427,3 +436,24 @@ def test_a_cotangent_that_was_not_expected(formula: Formula, factor: float) -> N
     np.testing.assert_allclose(calls.gradient(state, cotangent), want, rtol=3e-7)
     again = calls.gradient(state, cotangent)  # it is taken once
     np.testing.assert_array_equal(again, want)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("n", LENGTHS)
+def test_entropies(n: int, dtype: str) -> None:
+    """Of any length, also where classes are as good as impossible."""
+    x = narrow(4 * rng(f"entropies {n}").normal(size=(5, n)), dtype)
+    x[1, -1] = x[2, 0] = 30
+    x[3, n // 2 :] -= 20
+    if n > 1:
+        x[4, 0] = -np.inf
+    compute = "float64" if dtype == "float64" else "float32"
+    options = {"axis": -1, "dtype": compute}
+    value, state = calls.losses(softmax.entropy, (x, None), options, saving=True, upstream=None)
+    assert state is not None
+    slope = calls.gradient(state, np.ones(5))
+    wide = np.where(np.isinf(x), -1e4, x).astype(compute)
+    want, tiny = entropy(wide), np.finfo(compute).tiny
+    assert_within(value, want.value, np.maximum(want.value_scale, tiny), compare.VALUE)
+    scale = np.maximum(want.slope_scale, np.finfo(np.float16 if x.itemsize == 2 else compute).tiny)
+    assert_within(slope.astype(np.longdouble), want.slope, scale, compare.GRADIENT, dtype)

@@ -16,12 +16,14 @@ from .formula import value as value_of
 from .formula import vjp as vjp_of
 from .softmax import cross_entropy_index
 from .statistics import Request
+from .statistics import gradient as of_logits
 
 __all__ = [
     "Head",
     "Layer",
     "Operands",
     "ask",
+    "ask_gradients",
     "differentiate",
     "evaluate",
     "gradients",
@@ -140,27 +142,30 @@ def gradients(
     xp: Namespace, head: Head, given: Operands, wanted: tuple[bool, ...], cotangent: Any
 ) -> tuple[Any, ...]:
     """The gradients of some rows by the operands wanted; None for the others."""
-    layer, dtype = head.layer, getattr(xp, head.layer.dtype)
-    given = _shown(xp, given)
+    given, layer = _shown(xp, given), head.layer
     x = logits(xp, layer, given.hidden, given.weight, given.bias)
     of_layer, others = any(wanted[:3]), wanted[3:]
     wrt = (of_layer, *others)
     g, *pulled = vjp_of(xp, head.formula, _arrays(given, x), head.options, wrt, cotangent)
-    found: list[Any] = [None, None, None, *pulled]
-    if not of_layer:
-        return tuple(found)
+    found = _by_layer(xp, layer, given, x, g, wanted) if of_layer else (None, None, None)
+    return (*found, *pulled)
+
+
+def _by_layer(
+    xp: Namespace, layer: Layer, given: Operands, x: Any, g: Any, wanted: tuple[bool, ...]
+) -> Arrays:
+    """The gradients by hidden, weight and bias, in the compute dtype, of that by the logits."""
+    dtype = getattr(xp, layer.dtype)
     if layer.softcap is not None:
         u = x / layer.softcap
         g = g * ((1.0 - u) * (1.0 + u))
     if layer.scale != 1.0:
         g = layer.scale * g
-    if wanted[0]:
-        found[0] = xp.matmul(g, given.weight, dtype)
-    if wanted[1]:
-        found[1] = xp.matmul(g, given.hidden, dtype, "a")
-    if wanted[2]:
-        found[2] = xp.sum(g, axis=0, keepdims=False)
-    return tuple(found)
+    return (
+        xp.matmul(g, given.weight, dtype) if wanted[0] else None,
+        xp.matmul(g, given.hidden, dtype, "a") if wanted[1] else None,
+        xp.sum(g, axis=0, keepdims=False) if wanted[2] else None,
+    )
 
 
 # --- some rows after the other ----------------------------------------------------------------
@@ -196,11 +201,30 @@ def _parts(layer: Layer, given: Operands) -> Iterator[tuple[Any, Operands]]:
 
 def ask(xp: Namespace, layer: Layer, given: Operands, request: Request, answer: Answer) -> Arrays:
     """Statistics of some rows, of the request about their logits."""
-    given = _shown(xp, given)
+    return answer(_asked(xp, layer, _shown(xp, given), request))
+
+
+def _asked(xp: Namespace, layer: Layer, given: Operands, request: Request) -> Request:
+    """The request about the logits of some rows."""
     x = logits(xp, layer, given.hidden, given.weight, given.bias)
     keep = None if given.keep is None else given.keep[:, None]
-    asked = request._replace(x=x, labels=given.labels, class_mask=given.class_mask, keep=keep)
-    return answer(asked)
+    return request._replace(x=x, labels=given.labels, class_mask=given.class_mask, keep=keep)
+
+
+def ask_gradients(
+    xp: Namespace,
+    layer: Layer,
+    given: Operands,
+    request: Request,
+    wanted: tuple[bool, ...],
+    cotangents: dict[str, Any],
+    pull: Any,
+) -> Arrays:
+    """The gradients of some rows by hidden, weight and bias, of the cotangents of statistics."""
+    given = _shown(xp, given)
+    asked = _asked(xp, layer, given, request)
+    g = of_logits(xp, asked, cotangents, pull, layer.dtype)
+    return _by_layer(xp, layer, given, asked.x, g, wanted)
 
 
 def statistics(

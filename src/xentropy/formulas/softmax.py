@@ -30,6 +30,7 @@ __all__ = [
     "poly_dense",
     "poly_index",
     "scaled_cross_entropy_index",
+    "scaled_entropy",
     "scaled_logsumexp",
 ]
 
@@ -311,6 +312,7 @@ logsumexp = Formula("logsumexp", _ROLES, "axis", _logsumexp, _logsumexp_partials
 entropy = Formula("entropy", _ROLES, "axis", _entropy, _entropy_partials)
 # Of logits that are multiplied with the option ``scale``; kernels know no such option.
 scaled_logsumexp = Formula("scaled_logsumexp", _ROLES, "axis", _logsumexp, _logsumexp_partials)
+scaled_entropy = Formula("scaled_entropy", _ROLES, "axis", _entropy, _entropy_partials)
 scaled_cross_entropy_index = _cross_entropy.formula("scaled_cross_entropy_index", index=True)
 log_softmax = Formula(
     "log_softmax",

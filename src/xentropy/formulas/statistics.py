@@ -11,7 +11,7 @@ from xentropy._types import Arrays, Namespace, Options
 from . import softmax
 from .formula import Formula, along
 
-__all__ = ["OF_LABELS", "OUTPUTS", "REAL", "Request", "evaluate", "picked"]
+__all__ = ["OF_LABELS", "OUTPUTS", "REAL", "Request", "evaluate", "gradient", "picked"]
 
 OUTPUTS = ("log_prob", "logsumexp", "entropy", "rank", "correct", "top_k")
 OF_LABELS = ("log_prob", "rank", "correct")
@@ -19,6 +19,7 @@ REAL = ("log_prob", "logsumexp", "entropy")
 """Those that have derivatives."""
 
 _Apply = Callable[[Formula, Arrays, Options], Any]
+_Pull = Callable[[Formula, Arrays, Options, Any], Any]
 
 
 class Request(NamedTuple):
@@ -51,9 +52,7 @@ def evaluate(apply: _Apply, xp: Namespace, request: Request) -> Arrays:
     ``apply`` evaluates a formula so that it can be differentiated. Nothing is computed that was not
     asked for.
     """
-    if request.keep is not None:
-        # Nothing that an ignored row holds reaches a derivative.
-        request = request._replace(x=xp.where(request.keep, request.x, 0.0))
+    request = _shown(xp, request)
     found: dict[str, Any] = {
         name: _kept(xp, request, _real(apply, xp, request, name), 0.0)
         for name in request.outputs
@@ -79,22 +78,55 @@ def _kept(xp: Namespace, request: Request, x: Any, otherwise: Any) -> Any:
     return xp.where(keep if keep.ndim == x.ndim else xp.expand_dims(keep, axis=-1), x, otherwise)
 
 
+def gradient(
+    xp: Namespace, request: Request, cotangents: dict[str, Any], pull: _Pull, result: str
+) -> Any:
+    """The gradient by the logits, of the cotangents of the outputs that have derivatives.
+
+    ``pull`` gives that of a formula by its first argument; they are added up in ``result``.
+    """
+    request, found = _shown(xp, request), None
+    for name, cotangent in cotangents.items():
+        c = _kept(xp, request, cotangent, 0.0)
+        of_one = pull(*_formula_of(request, name), 0.0 - c if name == "log_prob" else c)
+        of_one = xp.astype(of_one, getattr(xp, result))
+        found = of_one if found is None else found + of_one
+    return found if request.keep is None else xp.where(request.keep, found, 0.0)
+
+
+def _shown(xp: Namespace, request: Request) -> Request:
+    """Nothing that an ignored row holds reaches a derivative."""
+    if request.keep is None:
+        return request
+    return request._replace(x=xp.where(request.keep, request.x, 0.0))
+
+
 def _real(apply: _Apply, xp: Namespace, request: Request, name: str) -> Any:
     """The outputs that have derivatives."""
-    x, labels, mask, _, axis, dtype, scale, *_ = request
+    found = apply(*_formula_of(request, name))
+    return 0.0 - found if name == "log_prob" else found
+
+
+def _formula_of(request: Request, name: str) -> tuple[Formula, Arrays, Options]:
+    """What computes an output that has derivatives; of ``log_prob`` it is the negative."""
+    x, labels, mask, keep, axis, dtype, scale, *_ = request
     options: Options = {"axis": axis, "dtype": dtype}
     if scale is not None:
         options["scale"] = scale
-    if name == "entropy":
-        return apply(softmax.entropy, (x, mask), options)
-    if name == "logsumexp":
-        formula = softmax.logsumexp if scale is None else softmax.scaled_logsumexp
-        return apply(formula, (x, mask), {**options, "keepdims": False})
-    formula = softmax.cross_entropy_index
-    if scale is not None:
-        formula = softmax.scaled_cross_entropy_index
-    arrays = (x, labels, None, mask, None, request.keep)
-    return 0.0 - apply(formula, arrays, {**options, "smoothing": None, "z_loss": None})
+    plain, scaled = _FORMULAS[name]
+    formula = plain if scale is None else scaled
+    if name == "log_prob":
+        arrays = (x, labels, None, mask, None, keep)
+        return formula, arrays, {**options, "smoothing": None, "z_loss": None}
+    return formula, (x, mask), {**options, "keepdims": False} if name == "logsumexp" else options
+
+
+_FORMULAS = {
+    "log_prob": (softmax.cross_entropy_index, softmax.scaled_cross_entropy_index),
+    "logsumexp": (softmax.logsumexp, softmax.scaled_logsumexp),
+    "entropy": (softmax.entropy, softmax.scaled_entropy),
+}
+"""Of logits, and of logits that are multiplied with a number."""
 
 
 def _constant(xp: Namespace, request: Request) -> tuple[Any, Any, Any]:

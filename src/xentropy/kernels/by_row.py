@@ -29,6 +29,7 @@ FORMULAS = {
     softmax.focal_dense: "focal",
     softmax.kl_divergence: "divergence",
     softmax.logsumexp: "logsumexp",
+    softmax.entropy: "entropy",
 }
 
 

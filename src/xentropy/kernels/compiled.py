@@ -46,6 +46,7 @@ Array = npt.NDArray[Any]
 BY_STRIDES = True
 _TERMS = {
     "logsumexp": terms.LOGSUMEXP,
+    "entropy": terms.ENTROPY,
     "log_softmax": terms.LOG_SOFTMAX,
     "divergence": terms.DIVERGENCE,
     "focal": terms.FOCAL,

@@ -223,7 +223,7 @@ def _dense_gradient(
     n, one, row = given.n, scratch.one, shifted(given.x, start_of(given, r))
     top, rest = cast(slopes[0], one), cast(slopes[1], one)
     a, z, scale = cast(slopes[2], one), cast(slopes[3], one), cast(s, one)
-    of = Slant(rest, one / (one + rest), a, z, scale, cast(given.epsilon, one), one)
+    of = Slant(rest, one / (one + rest), a, z, scale, cast(given.epsilon, one), one, top)
     for i in range(0, n, BLOCK):
         count, block, to = min(BLOCK, n - i), e, target(past, i, scratch, out)
         if kept:

@@ -19,6 +19,7 @@ from .machine import (
     fma,
     helper,
     inlined,
+    narrow_to,
     place_of,
     pointer,
     settle,
@@ -28,9 +29,9 @@ from .machine import (
 from .sums import PART, gather, labelled, labels_of, maximum, plus, whole, z_loss
 from .writing import Slant, clear, deliver, nothing, scatter, slant, target, write
 
-__all__ = ["DIVERGENCE", "FOCAL", "LOGSUMEXP", "LOG_SOFTMAX", "terms"]
+__all__ = ["DIVERGENCE", "ENTROPY", "FOCAL", "LOGSUMEXP", "LOG_SOFTMAX", "terms"]
 
-LOGSUMEXP, LOG_SOFTMAX, DIVERGENCE, FOCAL = range(4)
+LOGSUMEXP, LOG_SOFTMAX, DIVERGENCE, FOCAL, ENTROPY = range(5)
 """What is computed."""
 
 
@@ -149,6 +150,25 @@ def _divergence(x: Any, t: Any, count: Any, row: Any) -> Any:
 
 
 @helper
+def _drops(x: Any, e: Any, count: Any, row: Any) -> Any:
+    """The sum of ``e (top - x)``."""
+    zero = row.one - row.one
+    found = zero
+    for i in range(count):
+        found = add(found, zero if e[i] == zero else e[i] * (row.top - x[i]))
+    return found
+
+
+@helper
+def _surplus(x: Any, e: Any, count: Any, of: Any, out: Any) -> Any:
+    """``p (top - x)`` less ``p`` times its mean, the gradient of the entropy."""
+    zero, factor = of.one - of.one, of.scale * of.inverse
+    for i in range(count):
+        p = factor * e[i]
+        out[i] = narrow_to(zero if p == zero else p * ((of.top - x[i]) - of.a), out[i])
+
+
+@helper
 def _fades(e: Any, count: Any, row: Any, out: Any) -> Any:
     """``(1 - p)^gamma``."""
     if row.gamma == 2.0:
@@ -207,6 +227,12 @@ def _terms_of(given: Any, kind: Any, r: Any, i: Any, stride: Any, row: Any, memo
             s, m = _divergence(shifted(x, a), shifted(t, a), min(PART, n - a), row)
             found, lost = plus(found, lost, np.float64(s))
             mass, mass_lost = plus(mass, mass_lost, np.float64(m))
+    elif kind == ENTROPY:
+        for a in range(0, n, PART):
+            s = _drops(shifted(x, a), shifted(memory.e, a), min(PART, n - a), row)
+            found, lost = plus(found, lost, np.float64(s))
+        found, lost = whole(found, lost) / np.float64(row.total), 0.0
+        mass = found
     elif kind == FOCAL:
         # The page is not needed before the gradient is.
         fades, spare = memory.page, shifted(memory.page, PART)
@@ -228,18 +254,21 @@ def _terms_of(given: Any, kind: Any, r: Any, i: Any, stride: Any, row: Any, memo
 def _slant_of(given: Any, row: Any, mass: Any, scale: Any, lse: Any) -> Any:
     one = row.one
     inverse, a, s = one / row.total, cast(mass, one), cast(scale, one)
-    return Slant(row.rest, inverse, a, cast(2.0 * given.z_loss * lse, one), s, one - one, one)
+    z = cast(2.0 * given.z_loss * lse, one)
+    return Slant(row.rest, inverse, a, z, s, one - one, one, row.top)
 
 
 @inlined
 def _differentiate(
-    given: Any, kind: Any, r: Any, of: Any, slopes: Any, past: Any, memory: Any, out: Any
+    given: Any, kind: Any, r: Any, x: Any, of: Any, slopes: Any, past: Any, memory: Any, out: Any
 ) -> Any:
     """The gradient of a row."""
     for i in range(0, given.n, BLOCK):
         count, to, e = min(BLOCK, given.n - i), target(past, i, memory, out), shifted(memory.e, i)
         if kind == LOGSUMEXP:
             write(e, count, of.scale * of.inverse, to)
+        elif kind == ENTROPY:
+            _surplus(shifted(x, i), e, count, of, to)
         else:
             slant(e, count, shifted(slopes, i), of, to)
         if given.masks:
@@ -261,6 +290,8 @@ def _write_log_probs(n: Any, x: Any, row: Any, past: Any, memory: Any, out: Any)
 def _loss(given: Any, kind: Any, top: Any, log_rest: Any, x: Any, found: Any) -> Any:
     """The loss of a row; NaN where it has no softmax, but a logsumexp may be infinite."""
     loss = found + z_loss(top + log_rest, given) if log_rest == log_rest else np.nan
+    if kind == ENTROPY:
+        loss = log_rest + found
     if kind == LOGSUMEXP:
         loss = top + log_rest
         if abs(top) == np.inf:
@@ -354,7 +385,8 @@ def terms(
                     nothing(n, real, to)
                 else:
                     of = _slant_of(given, row, mass, factor, memory.top[i] + log_rest)
-                    _differentiate(given, kind, r, of, slopes, past and not apart, memory, to)
+                    to_past = past and not apart
+                    _differentiate(given, kind, r, unit, of, slopes, to_past, memory, to)
         if out and apart:
             scatter(given, first, m, stride, rows, gradient)
     if past:

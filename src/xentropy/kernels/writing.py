@@ -84,6 +84,7 @@ class Slant(NamedTuple):
     scale: Any
     epsilon: Any
     one: Any
+    top: Any
 
 
 @helper
