@@ -13,6 +13,7 @@ import torch
 
 from xentropy.testing.harness import Harness, Run
 from xentropy_backends.torch import kernels
+from xentropy_backends.torch.ways import WAYS
 
 __all__ = ["harness"]
 
@@ -39,6 +40,12 @@ class _Torch(Harness):
         "jacobian": lambda f, x: torch.autograd.functional.jacobian(f, x, vectorize=True),
         "vmap": torch.func.vmap,
     }
+
+    ways: ClassVar = WAYS
+
+    def compiles_nothing(self) -> AbstractContextManager[Any]:
+        found: AbstractContextManager[Any] = torch._dynamo.config.patch(error_on_recompile=True)
+        return found
 
     def array(self, x: Any) -> Any:
         host = np.array(x)

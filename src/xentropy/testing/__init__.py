@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .harness import Harness, load_harness
+from .harness import COLUMNS, Harness, load_harness
 
-__all__ = ["Harness", "load_harness"]
+__all__ = ["COLUMNS", "Harness", "load_harness"]

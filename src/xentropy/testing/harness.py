@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,9 +12,12 @@ import numpy as np
 import xentropy
 from xentropy.errors import UnsupportedError
 
-__all__ = ["Harness", "Run", "load_harness"]
+__all__ = ["COLUMNS", "Harness", "Run", "load_harness"]
 
 Run = Callable[..., Any]
+
+COLUMNS = ("value", "gradient", "hessian", "jvp", "jacobian", "vmap", "vmap of gradient")
+"""What a way to run a function may derive of it; see `Harness.ways`."""
 
 
 class Harness:
@@ -27,10 +30,22 @@ class Harness:
     * ``hessian``: ``(f, x) -> array`` of shape ``x.shape * 2`` for a scalar ``f``,
     * ``jacobian``: ``(f, x) -> array``, reverse mode with many cotangents at once,
     * ``vmap``: ``(f) -> f`` mapped over the first axis of all arguments.
+
+    ``ways`` are all ways to run a function ``f`` of arrays, each with what it can derive of it, by
+    the names in `COLUMNS`. Each entry takes ``f`` and returns a function of the same arrays:
+
+    * ``value``: what ``f`` returns, an array of any shape,
+    * ``gradient``, ``hessian``: of the sum of that, by the first array,
+    * ``jacobian``: of that itself, by the first array,
+    * ``jvp``: its tangent, a function of the tangent of the first array and then of all arrays,
+    * ``vmap``, ``vmap of gradient``: over the first axis of the first two arrays, or of the one.
     """
 
     modes: ClassVar[Mapping[str, Callable[[Run], Run]]] = {"eager": lambda f: f}
     transforms: ClassVar[Mapping[str, Run]] = {}
+    ways: ClassVar[Mapping[str, Mapping[str, Callable[[Run], Run]]]] = {
+        "eager": {"value": lambda f: f}
+    }
     #: Whether float64 arrays exist as this process is configured.
     float64 = True
 
@@ -67,6 +82,10 @@ class Harness:
     def called_kernels(self) -> AbstractContextManager[Any] | None:
         """Let compiled code call kernels for the smallest arrays; None where it never does."""
         return None
+
+    def compiles_nothing(self) -> AbstractContextManager[Any]:
+        """Fail where something is compiled within."""
+        return nullcontext()
 
     def owns(self, x: Any) -> bool:
         """Whether ``x`` is an array of this framework."""

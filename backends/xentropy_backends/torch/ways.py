@@ -1,0 +1,141 @@
+"""The ways in which PyTorch runs a function, for tests; see `Harness.ways`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch.autograd import forward_ad
+
+from xentropy.testing.harness import Run
+
+__all__ = ["WAYS"]
+
+Derive = Callable[[Run], Run]
+
+
+def _gradient(f: Run) -> Run:
+    def run(x: Any, *rest: Any) -> Any:
+        x = x.detach().requires_grad_()
+        return torch.autograd.grad(f(x, *rest).sum(), x)[0]
+
+    return run
+
+
+def _jvp(f: Run) -> Run:
+    def run(tangent: Any, x: Any, *rest: Any) -> Any:
+        with forward_ad.dual_level():
+            moved = f(forward_ad.make_dual(x, tangent), *rest)
+            return forward_ad.unpack_dual(moved).tangent
+
+    return run
+
+
+def _mapped(f: Run) -> Run:
+    """Over the first axis of the first two arrays."""
+    return lambda *arrays: torch.func.vmap(
+        f, tuple(0 if i < 2 else None for i in range(len(arrays)))
+    )(*arrays)
+
+
+EAGER: Mapping[str, Derive] = {
+    "value": lambda f: f,
+    "gradient": _gradient,
+    "hessian": lambda f: (
+        lambda x, *rest: torch.autograd.functional.hessian(lambda x: f(x, *rest).sum(), x)
+    ),
+    "jvp": _jvp,
+    "jacobian": lambda f: (
+        lambda x, *rest: torch.autograd.functional.jacobian(lambda x: f(x, *rest), x)
+    ),
+    "vmap": _mapped,
+    "vmap of gradient": lambda f: _gradient(_mapped(f)),
+}
+
+
+def _total(f: Run) -> Run:
+    return lambda *arrays: f(*arrays).sum()
+
+
+FUNC: Mapping[str, Derive] = {
+    "value": lambda f: f,
+    "gradient": lambda f: torch.func.grad(_total(f)),
+    "hessian": lambda f: torch.func.hessian(_total(f)),
+    "jvp": lambda f: (
+        lambda tangent, x, *rest: torch.func.jvp(lambda x: f(x, *rest), (x,), (tangent,))[1]
+    ),
+    "jacobian": torch.func.jacrev,
+    "vmap": _mapped,
+    "vmap of gradient": lambda f: _mapped(torch.func.grad(_total(f))),
+}
+
+
+def _compiled(dynamic: bool) -> Derive:
+    def compiled(f: Run) -> Run:
+        # Functions that share their code count as recompilations of one.
+        torch._dynamo.reset()
+        # What a compiler makes of the graphs is seen where tests have modes: it takes seconds each.
+        found: Run = torch.compile(f, fullgraph=True, dynamic=dynamic, backend="aot_eager")
+        return found
+
+    return compiled
+
+
+def _through(first: Derive, derived: Mapping[str, Derive]) -> dict[str, Derive]:
+    """What is derived of a function that went through something first."""
+    return {name: _joined(first, each) for name, each in derived.items()}
+
+
+def _then(derived: Mapping[str, Derive], last: Derive) -> dict[str, Derive]:
+    """What is derived of a function, which goes through something then."""
+    return {name: _joined(each, last) for name, each in derived.items()}
+
+
+def _joined(first: Derive, last: Derive) -> Derive:
+    return lambda f: last(first(f))
+
+
+def _within(context: Callable[[], AbstractContextManager[Any]]) -> Derive:
+    def within(f: Run) -> Run:
+        def run(*arrays: Any) -> Any:
+            with context():
+                return f(*arrays)
+
+        return run
+
+    return within
+
+
+class _Module(torch.nn.Module):
+    def __init__(self, f: Run) -> None:
+        super().__init__()
+        self.f = f
+
+    def forward(self, *arrays: Any) -> Any:
+        return self.f(*arrays)
+
+
+def _exported(f: Run) -> Run:
+    """Exported when it is called first."""
+    found: list[Any] = []
+
+    def run(*arrays: Any) -> Any:
+        if not found:
+            found.append(torch.export.export(_Module(f), arrays).module())
+        return found[0](*arrays)
+
+    return run
+
+
+WAYS: Mapping[str, Mapping[str, Derive]] = {
+    "eager": EAGER,
+    "torch.func": FUNC,
+    "torch.compile": _through(_compiled(False), EAGER),
+    "torch.compile of torch.func": _then(FUNC, _compiled(False)),
+    "torch.compile, dynamic shapes": _then(FUNC, _compiled(True)),
+    "torch.export": _through(_exported, EAGER),
+    "autocast to float16": _then(EAGER, _within(lambda: torch.autocast("cpu", torch.float16))),
+    "autocast to bfloat16": _then(EAGER, _within(lambda: torch.autocast("cpu", torch.bfloat16))),
+}
