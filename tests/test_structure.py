@@ -130,7 +130,16 @@ def test_the_signatures_are_found(tmp_path: Path) -> None:
 
 
 # What a backend has for speed and for its framework's compilers, beside what every one has.
-BEYOND = ("compiled.py", "kernels.py", "linear.py", "namespace.py", "rows.py", "rules.py")
+BEYOND = (
+    "compiled.py",
+    "devices.py",
+    "kernels.py",
+    "linear.py",
+    "namespace.py",
+    "rows.py",
+    "rules.py",
+    "ways.py",
+)
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 from unittest import mock
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from xentropy.testing.harness import Harness, Run
-from xentropy_backends.torch import kernels
+from xentropy_backends.torch import devices, kernels
 from xentropy_backends.torch.ways import WAYS
 
 __all__ = ["harness"]
@@ -46,6 +46,15 @@ class _Torch(Harness):
     def compiles_nothing(self) -> AbstractContextManager[Any]:
         found: AbstractContextManager[Any] = torch._dynamo.config.patch(error_on_recompile=True)
         return found
+
+    def places(self) -> Mapping[str, Callable[[], AbstractContextManager[Any]]]:
+        return devices.places()
+
+    def unreadable(self) -> AbstractContextManager[Any]:
+        return devices.unreadable()
+
+    def allocations(self, least: int) -> AbstractContextManager[list[int]]:
+        return devices.Allocations(least)
 
     def array(self, x: Any) -> Any:
         host = np.array(x)

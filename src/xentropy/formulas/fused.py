@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from xentropy._types import Arrays, Namespace, Options
 
 from .formula import Formula
-from .numeric import smooth, times
+from .numeric import times
 from .softmax import cross_entropy_dense, cross_entropy_index
 
 __all__ = ["FORMULAS", "Ops", "gradient", "value"]
@@ -151,9 +151,13 @@ def _share(terms: _Terms, rows: _Rows) -> Any:
 
 def _coefficients(terms: _Terms, rows: _Rows) -> Any:
     """``w_c t_c`` of a distribution after smoothing."""
-    labels = terms.xp.astype(rows.labels, terms.dtype)
-    t = smooth(terms.xp, _first(terms, rows), labels, terms.smoothing, -1, rows.mask)
-    return t if terms.class_weight is None else terms.class_weight * t
+    t = terms.xp.astype(rows.labels, terms.dtype)
+    if terms.smoothing is None:
+        return t if terms.class_weight is None else terms.class_weight * t
+    keep = 1.0 - terms.smoothing
+    t = (keep if terms.class_weight is None else keep * terms.class_weight) * t
+    share = terms.smoothing * _share(terms, rows)
+    return terms.ops.subtract_product(t, 0.0 - share, terms.xp.ones_like(share[:, :1]))
 
 
 def _label_weight(terms: _Terms, rows: _Rows) -> Any:

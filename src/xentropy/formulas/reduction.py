@@ -16,8 +16,11 @@ def _class_weights(
     xp: Namespace, x: Any, t: Any, *, class_weight: Any, axis: int, dtype: str, **_: Any
 ) -> Any:
     """``sum_c w_c t_c`` of the unsmoothed labels; the prediction gives the shape."""
-    zero = xp.astype(xp.zeros_like(x), getattr(xp, dtype))
-    return xp.sum(class_weight * t + zero, axis=axis, keepdims=True)
+    weight = class_weight * t
+    # A length that is not known may be another.
+    if None in tuple(weight.shape) or tuple(weight.shape) != tuple(x.shape):
+        weight = weight + xp.astype(xp.zeros_like(x), getattr(xp, dtype))
+    return xp.sum(weight, axis=axis, keepdims=True)
 
 
 def _class_weights_partials(

@@ -79,6 +79,22 @@ class Harness:
         """Treat arrays as if they lay on an accelerator; None where it makes no difference."""
         return None
 
+    def places(self) -> Mapping[str, Callable[[], AbstractContextManager[Callable[[Any], Any]]]]:
+        """Devices that hold no numbers, by name.
+
+        Each is entered and gives what makes an array there of a NumPy array's shape and dtype.
+        """
+        return {}
+
+    def unreadable(self) -> AbstractContextManager[Any] | None:
+        """Fail where a number of an array is read from Python; None where nothing can tell."""
+        return None
+
+    def allocations(self, least: int) -> AbstractContextManager[list[int]]:
+        """Note the bytes of each array of at least so many numbers that is allocated within."""
+        msg = f"{self.name} does not tell what it allocates."
+        raise UnsupportedError(msg)
+
     def called_kernels(self) -> AbstractContextManager[Any] | None:
         """Let compiled code call kernels for the smallest arrays; None where it never does."""
         return None
