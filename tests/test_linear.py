@@ -468,3 +468,47 @@ def test_every_transform(harness: Harness, transform: str) -> None:
         for value, hidden in zip(values, batch, strict=True):
             one = case.truth("float64", hidden=hidden)
             assert_within(value, one.value, one.value_scale, compare.VALUE)
+
+
+# --- cotangents and tangents ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kept", [(1, 0, 1, 1), (0, 0, 0, 0)], ids=str)
+def test_cotangents_of_zero(harness: Harness, kept: tuple[int, ...]) -> None:
+    """Rows whose losses nobody wants, as of a mask that is applied outside."""
+    arrays = layer(rng("zeros"), (4,), 7)
+    given = {name: harness.array(single(arrays[name])) for name in ("hidden", "weight")}
+    y, factor = harness.array(np.array([1, 2, 3, 4])), harness.array(single(kept))
+
+    def of_layer(hidden: Any, weight: Any) -> Any:
+        return LINEAR(hidden, weight, y) * factor
+
+    def of_logits(hidden: Any, weight: Any) -> Any:
+        logits = xentropy.backend_of(hidden).xp.matmul(hidden, weight, hidden.dtype, "b")
+        return xentropy.cross_entropy(logits, y) * factor
+
+    got, want = (
+        own_gradient(harness, f, given, ("hidden", "weight")) for f in (of_layer, of_logits)
+    )
+    for name, gradient in got.items():
+        assert_within(gradient, want[name], np.ones_like(want[name]), compare.GRADIENT)
+
+
+@pytest.mark.parametrize("name", ["class_weight", "sample_weight", "labels"])
+def test_tangents_of_what_is_not_of_the_layer(harness: Harness, name: str) -> None:
+    """The loss is linear in each, but for what it is without."""
+    jvp = harness.ways["eager"].get("jvp")
+    if jvp is None:
+        pytest.skip("the framework pushes no tangents")
+    r = rng(f"tangents {name}")
+    arrays = {**layer(r, (4,), 7), "labels": r.dirichlet(np.ones(7), 4)}
+    arrays |= {"class_weight": r.uniform(1, 2, 7), "sample_weight": r.uniform(1, 2, 4)}
+    given = {k: harness.array(single(v)) for k, v in arrays.items()}
+    moving, tangent = given.pop(name), harness.array(single(r.uniform(size=arrays[name].shape)))
+
+    def f(x: Any) -> Any:
+        return LINEAR(**given, **{name: x})
+
+    got = harness.numpy(jvp(f)(tangent, moving))
+    want = harness.numpy(f(tangent))
+    assert_within(got, want, np.full_like(want, np.abs(want).max()), compare.GRADIENT)

@@ -12,7 +12,9 @@ import pytest
 
 import xentropy
 from tests.cases import Array, rng, single
-from xentropy.kernels import tiles
+from xentropy.formulas.linear import Head, Layer, Operands
+from xentropy.formulas.softmax import cross_entropy_index
+from xentropy.kernels import linear, tiles
 
 ROWS, CLASSES, FEATURES = 40, 30, 8
 
@@ -141,3 +143,18 @@ def test_memory_does_not_grow_with_rows_or_classes() -> None:
     first, more_rows, more_classes = found.values()
     assert more_classes <= first + 2**16
     assert more_rows <= first + 1536 * A_ROW
+
+
+def test_of_many_losses_one_holds_logits() -> None:
+    """Each would take the memory of the gradient of the weight, which they share."""
+    nothing: dict[str, Any] = dict.fromkeys(Operands._fields)
+    given = Operands(**{**nothing, **operands()})
+    given = given._replace(labels=given.labels[:, None])
+    head = Head(Layer(1.0, None, "float32", 2**26), cross_entropy_index, None, None)
+    states = [linear.losses(head, given, holding=True)[1] for _ in range(3)]
+    assert [len(state.held) for state in states] == [1, 0, 0]
+    found = [linear.gradients(state, np.ones(ROWS), (True, True, False)) for state in states]
+    for other in found[1:]:
+        for a, b in zip(other[:2], found[0][:2], strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert len(linear.losses(head, given, holding=True)[1].held) == 1

@@ -459,6 +459,16 @@ def test_calls_share_the_type_of_the_result(harness: Harness) -> None:
     assert type(f(*given, outputs=("rank",))) is not type(f(*given, outputs=("correct",)))
 
 
+def test_a_long_row_of_nan(harness: Harness) -> None:
+    """XLA's maximum of one is -inf."""
+    x = np.zeros((2, 5000), np.float32)
+    x[1] = NAN
+    for scale in (1.0, 2.0):
+        found = f(harness.array(x), None, outputs=("logsumexp", "entropy"), scale=scale)
+        for each in found:
+            assert np.isnan(harness.numpy(each)).tolist() == [False, True]
+
+
 def test_results_can_be_pickled() -> None:
     found = f(single(X), Y, outputs=ALL)
     again = pickle.loads(pickle.dumps(found))

@@ -261,7 +261,7 @@ def backend_of(x: Any) -> Backend:
     DTypeError
         If no installed backend knows the type.
     """
-    backend = _by_type.get(type(x))
+    backend = known_backend(type(x))
     if backend is None:
         backend = _by_type[type(x)] = _loaded[_find(x)]
     return backend
@@ -269,7 +269,8 @@ def backend_of(x: Any) -> Backend:
 
 def known_backend(kind: type) -> Backend | None:
     """Return the backend that has served this type of array before."""
-    return _by_type.get(kind)
+    name = _known(kind)
+    return None if name is None else _loaded[name]
 
 
 def installed_backends() -> dict[str, Callable[[], Backend]]:
@@ -326,7 +327,7 @@ def resolve(call: str, given: dict[str, Any]) -> Backend:
     """
     (first, predictions), *others = given.items()
     kind = type(predictions)
-    backend = _by_type.get(kind)
+    backend = known_backend(kind)
     if backend is None or isinstance(predictions, (list, tuple, bool, int, float, np.generic)):
         backend = _family(call, given)
     for name, x in others:
@@ -424,6 +425,12 @@ def _entries() -> dict[str, importlib.metadata.EntryPoint]:
     return _entry_points
 
 
+def _known(kind: type) -> str | None:
+    """The key of the backend that has served this type of array before."""
+    backend = _by_type.get(kind)
+    return None if backend is None else backend.name
+
+
 def _find(x: Any) -> str:
     """Ask the backends of loaded frameworks, the generic one last; returns a key of `_loaded`."""
     names = {**_registered, **_entries()}
@@ -445,5 +452,7 @@ def _find(x: Any) -> str:
 
 
 # torch.compile may be the first to see a tensor: it is to take the answer, not to trace the search,
-# and it can take a string. torch.compiler.assume_constant_result sets this; torch is not imported.
+# and it can take a string. Nor is it to compile again because the type is known the next time.
+# torch.compiler.assume_constant_result sets this; torch is not imported.
 _find._dynamo_marked_constant = True  # type: ignore[attr-defined]
+_known._dynamo_marked_constant = True  # type: ignore[attr-defined]

@@ -223,6 +223,14 @@ def _shapes() -> Iterator[Head]:
     arrays = {**layer(r, (N,), C), "labels": labels, "class_weight": r.uniform(size=C)}
     options = {"ignore_index": -100, "z_loss": 0.1}
     yield Head("linear all ignored", "linear_cross_entropy", arrays, options, _wrt(arrays))
+    for shape in ((65,), (N, 65)):
+        arrays = {**layer(r, (N,), 65), "labels": r.integers(0, 64, N)}
+        keep = r.integers(0, 3, shape) > 0
+        keep[..., :64] |= (arrays["labels"][:, None] == np.arange(64)).any(0)
+        arrays["class_mask"] = keep & (np.arange(65) != 64) if len(shape) == 1 else keep
+        name = f"linear a class alone in its tile {shape}"
+        options = {"label_smoothing": 0.1, "max_memory": 1}
+        yield Head(name, "linear_cross_entropy", arrays, options, _wrt(arrays), BOTH[:1])
     integers = {**layer(r, (N,), C), "labels": np.eye(C, dtype=np.int8)[[0, 5, 2, 2]]}
     yield Head("linear integer shares", "linear_cross_entropy", integers, {}, LAYER[:2])
 

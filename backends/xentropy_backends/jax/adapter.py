@@ -60,7 +60,9 @@ def _matmul(a: Any, b: Any, dtype: Any, turned: str = "", /) -> Any:
 
 
 def _max(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
-    return jnp.max(x, axis=axis, keepdims=keepdims)
+    most = jnp.max(x, axis=axis, keepdims=keepdims)
+    # Of a long row of NaN XLA's own is -inf on the CPU: https://github.com/openxla/xla/issues/21461
+    return jnp.where(most == -jnp.inf, jnp.sum(x, axis=axis, keepdims=keepdims), most)
 
 
 def _top_k(x: Any, k: int, /) -> Any:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
 from xentropy._types import Arrays
-from xentropy.dispatch import backend_of
+from xentropy.dispatch import backend_of, message
+from xentropy.errors import UnsupportedError
 from xentropy.formulas import linear as heads
 from xentropy.formulas.linear import Head, Layer, Operands
 from xentropy.formulas.softmax import cross_entropy_dense, cross_entropy_index
@@ -25,6 +27,7 @@ def losses(head: Head, given: Operands) -> Any:
     """The losses, (N,)."""
     if kernels.transforming():  # an operator has no rules for the transforms of torch.func
         return evaluate(head, given)
+    _refuse_tangents("linear_cross_entropy")
     return _losses(*given, head.is_index, head.smoothing, head.z_loss, *head.layer)[0]
 
 
@@ -33,9 +36,18 @@ def statistics(layer: Layer, given: Operands, request: Request) -> Arrays:
     if kernels.transforming():
         backend = backend_of(given.hidden)
         return heads.ask(backend.xp, layer, given, request, backend.statistics)
+    _refuse_tangents("linear_softmax_statistics")
     names = in_order(request).outputs
     found = dict(zip(names, _statistics(*given, *layer, list(names), request.k), strict=True))
     return tuple(found[name] for name in request.outputs)
+
+
+def _refuse_tangents(call: str) -> None:
+    """An operator has none: https://github.com/pytorch/pytorch/pull/131116."""
+    if forward_ad._current_level >= 0:
+        rule = "torch.compile pushes no tangents of torch.autograd.forward_ad through operators."
+        hint = "call torch.func.jvp inside of what is compiled."
+        raise UnsupportedError(message(call, rule, {}, hint))
 
 
 _OPERANDS = (

@@ -79,7 +79,7 @@ def is_plain(x: Any) -> bool:
 def _is_memory(x: Any) -> bool:
     """The same outside of transforms."""
     plain = type(x) in _KINDS and x.layout is torch.strided and not accelerated(x)
-    return plain and not x.is_neg()
+    return plain and not (x.is_neg() or x._is_zerotensor())
 
 
 # Of vectorized Jacobians; private, and absent from some versions.

@@ -142,9 +142,11 @@ class _Gradient(torch.autograd.Function):
     def jvp(ctx: Any, *tangents: Any) -> Any:
         moving = [i for i, t in enumerate(tangents[1:]) if t is not None]
         f, primals = _as_function(ctx, moving)
-        # Forward mode refuses what lies in the memory of one number, as the cotangent of a sum.
-        primals = tuple(x.clone() if i == 0 else x for i, x in zip(moving, primals, strict=True))
-        return torch.func.jvp(f, primals, tuple(tangents[1 + i] for i in moving))[1]
+        # By the derivative of the gradients, which is linear in cotangents: torch.func.jvp does not
+        # nest in forward_ad.dual_level.
+        result, pull, *_ = torch.func.vjp(f, *primals)
+        push: Any = torch.func.vjp(pull, torch.zeros_like(result))[1]
+        return push(tuple(tangents[1 + i] for i in moving))[0]
 
 
 def _as_function(ctx: Any, moving: list[int]) -> tuple[Callable[..., Any], Arrays]:

@@ -131,7 +131,7 @@ def _run(kernel: Any, call: Call, *others: Any) -> None:
         address(call.class_weight),
         address(call.shares),
         call.shares.shape[0] if call.shares.size else 0,
-        call.shares.shape[1] == 1,
+        call.shares.size == 1,
         address(call.mask),
         call.mask.shape[0] if call.mask.size else 0,
         address(call.scale),

@@ -8,6 +8,7 @@ them where a row has no fewer features than there are rows.
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,11 +41,15 @@ class State(NamedTuple):
     held: list[_Held]  # one, until it is taken
 
 
-class _Held(NamedTuple):
+class _Held:
     """Logits that wait in the memory of a gradient, from the first class on."""
 
-    memory: Array  # (V, D)
-    rows: Array | slice
+    def __init__(self, memory: Array, rows: Array | slice) -> None:
+        self.memory, self.rows = memory, rows  # (V, D), and which rows
+
+
+_waiting: weakref.WeakSet[_Held] = weakref.WeakSet()
+"""One at most: of many losses of one weight each would take the memory of a gradient."""
 
 
 @np.errstate(all="ignore")  # infinities and NaN are results here
@@ -57,8 +62,9 @@ def losses(
     """
     scale, count = _scale(given), given.hidden.shape[0]
     tiles, held = Tiles(head, given, _indices(scale, count)), []
-    if holding and tiles.may_hold():
+    if holding and tiles.may_hold() and not _waiting:
         held = [_Held(empty(given.weight.shape, tiles.real), tiles.index)]
+        _waiting.add(held[0])
         tiles.hold(held[0].memory)
     found = Sums(np.full(tiles.count, -np.inf), *np.zeros((4, tiles.count)))
     at_label = np.full(tiles.count, np.nan)
@@ -96,9 +102,13 @@ def gradients(
     if scale is not None:
         scaled = np.where(scale == 0, 0.0, scaled * scale)
     tiles = Tiles(head, given, _indices(scaled, len(saved)))
-    own = held.pop().memory if held and _are_same(held[0].rows, tiles.index) else None
-    if own is not None:
-        tiles.hold(own)
+    own = None
+    if held:
+        waited = held.pop()
+        _waiting.discard(waited)
+        own = waited.memory
+        if _are_same(waited.rows, tiles.index):  # not where more cotangents are 0
+            tiles.hold(own)
     return _Gradients(tiles, saved, scaled, wanted, empty, own).found()
 
 
@@ -123,7 +133,9 @@ def _indices(scale: Array | None, count: int) -> Array | slice:
 
 
 def _are_same(a: Array | slice, b: Array | slice) -> bool:
-    return a == b if isinstance(a, slice) or isinstance(b, slice) else np.array_equal(a, b)
+    if isinstance(a, slice) or isinstance(b, slice):
+        return isinstance(a, slice) and isinstance(b, slice) and a == b
+    return np.array_equal(a, b)
 
 
 # --- sums -------------------------------------------------------------------------------------

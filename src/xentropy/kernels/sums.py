@@ -263,9 +263,9 @@ def _weigh(
 ) -> Any:
     """``spread``, ``mass`` and ``gap`` of the numbers of row ``first + i`` from class ``a`` on."""
     spread, mass, gap, one = 0.0, 0.0, 0.0, scratch.one
-    share = np.float64(given.shares[0]) if given.even and not given.dense else 0.0
-    if share != 0 and given.epsilon == 0:
-        for b in range(0, count, BLOCK):
+    if given.even and not given.dense and given.epsilon == 0:
+        share = np.float64(given.shares[0])
+        for b in range(0, count if share != 0 else 0, BLOCK):
             spread += _drop(shifted(x, b), min(BLOCK, count - b), top, one)
         return share * spread, share * count, gap
     for b in range(0, count, PART):
