@@ -229,7 +229,7 @@ def _shapes() -> Iterator[Head]:
         keep[..., :64] |= (arrays["labels"][:, None] == np.arange(64)).any(0)
         arrays["class_mask"] = keep & (np.arange(65) != 64) if len(shape) == 1 else keep
         name = f"linear a class alone in its tile {shape}"
-        options = {"label_smoothing": 0.1, "max_memory": 1}
+        options = {"label_smoothing": 0.1, "max_memory": 4096}  # tiles of 4 rows, 64 classes
         yield Head(name, "linear_cross_entropy", arrays, options, _wrt(arrays), BOTH[:1])
     integers = {**layer(r, (N,), C), "labels": np.eye(C, dtype=np.int8)[[0, 5, 2, 2]]}
     yield Head("linear integer shares", "linear_cross_entropy", integers, {}, LAYER[:2])
