@@ -6,6 +6,7 @@ it prints the losses and the peak memory, and writes the picture if it is given 
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import subprocess
@@ -44,13 +45,13 @@ def child(framework: str, head: str) -> None:
 
 def run(framework: str, head: str) -> dict[str, Any]:
     """What a process of its own finds."""
-    command = [sys.executable, "-m", "examples.language_model", framework, head]
+    command = [sys.executable, "-m", "examples.language_model", "--train", framework, head]
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found: dict[str, Any] = json.loads(out.splitlines()[-1])
     return found
 
 
-def draw(found: dict[tuple[str, str], dict[str, Any]], path: str) -> None:
+def draw(found: dict[tuple[str, str], dict[str, Any]], path: Path) -> None:
     """The losses of all runs, and their memory beside them."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     styles = {"dense": {"linewidth": 5, "alpha": 0.35}, "linear": {"linewidth": 1.5}}
@@ -69,7 +70,7 @@ def draw(found: dict[tuple[str, str], dict[str, Any]], path: str) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
-def main(picture: str | None) -> None:
+def main(picture: Path | None) -> None:
     """Train, tell and draw."""
     found = {(f, h): run(f, h) for f in FRAMEWORKS for h in HEADS}
     table = Table("framework", "head", "first loss", "last loss", "peak memory", "time", box=None)
@@ -88,7 +89,11 @@ def main(picture: str | None) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        child(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("picture", nargs="?", type=Path, help="where to draw the curves")
+    parser.add_argument("--train", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.train:
+        child(*options.train)
     else:
-        main(sys.argv[1] if len(sys.argv) > 1 else None)
+        main(options.picture)

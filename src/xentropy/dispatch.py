@@ -263,7 +263,9 @@ def backend_of(x: Any) -> Backend:
     """
     backend = known_backend(type(x))
     if backend is None:
-        backend = _by_type[type(x)] = _loaded[_find(x)]
+        name = _find(x)
+        _remember(type(x), name)
+        backend = _loaded[name]
     return backend
 
 
@@ -431,6 +433,11 @@ def _known(kind: type) -> str | None:
     return None if backend is None else backend.name
 
 
+def _remember(kind: type, name: str) -> None:
+    """From now on that backend serves this type of array."""
+    _by_type[kind] = _loaded[name]
+
+
 def _find(x: Any) -> str:
     """Ask the backends of loaded frameworks, the generic one last; returns a key of `_loaded`."""
     names = {**_registered, **_entries()}
@@ -456,3 +463,4 @@ def _find(x: Any) -> str:
 # torch.compiler.assume_constant_result sets this; torch is not imported.
 _find._dynamo_marked_constant = True  # type: ignore[attr-defined]
 _known._dynamo_marked_constant = True  # type: ignore[attr-defined]
+_remember._dynamo_marked_constant = True  # type: ignore[attr-defined]

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.autograd import forward_ad
 
-from xentropy._types import Arrays
-from xentropy.dispatch import backend_of, message
+from xentropy._types import Arrays, Options
+from xentropy.dispatch import message
 from xentropy.errors import UnsupportedError
+from xentropy.formulas import formula as rules
 from xentropy.formulas import linear as heads
+from xentropy.formulas.formula import Formula
 from xentropy.formulas.linear import Head, Layer, Operands
 from xentropy.formulas.softmax import cross_entropy_dense, cross_entropy_index
-from xentropy.formulas.statistics import REAL, Request
+from xentropy.formulas.statistics import REAL, Request, evaluate
 from xentropy.kernels import linear as on_host
 
 from . import kernels
-from .linear import LinearCall, are_plain, evaluate, in_order, lent, statistics_of_rows
-from .rows import OverRows, pull_of
+from .linear import LinearCall, are_plain, in_order, lent, statistics_of_rows
+from .namespace import xp
+from .rows import OverRows, Rows, pull_of
 
 __all__ = ["losses", "statistics"]
 
 
 def losses(head: Head, given: Operands) -> Any:
     """The losses, (N,)."""
-    if kernels.transforming():  # an operator has no rules for the transforms of torch.func
-        return evaluate(head, given)
+    if kernels.transforming():
+        # An operator has no rules for the transforms of torch.func, and what stands for a rule in
+        # compiled code is not mapped.
+        return heads.losses(xp, head, given)
     _refuse_tangents("linear_cross_entropy")
     return _losses(*given, head.is_index, head.smoothing, head.z_loss, *head.layer)[0]
 
@@ -34,8 +40,7 @@ def losses(head: Head, given: Operands) -> Any:
 def statistics(layer: Layer, given: Operands, request: Request) -> Arrays:
     """Statistics of all rows."""
     if kernels.transforming():
-        backend = backend_of(given.hidden)
-        return heads.ask(backend.xp, layer, given, request, backend.statistics)
+        return heads.ask(xp, layer, given, request, _by_formulas)
     _refuse_tangents("linear_softmax_statistics")
     names = in_order(request).outputs
     found = dict(zip(names, _statistics(*given, *layer, list(names), request.k), strict=True))
@@ -48,6 +53,13 @@ def _refuse_tangents(call: str) -> None:
         rule = "torch.compile pushes no tangents of torch.autograd.forward_ad through operators."
         hint = "call torch.func.jvp inside of what is compiled."
         raise UnsupportedError(message(call, rule, {}, hint))
+
+
+def _by_formulas(request: Request) -> Arrays:
+    def value(formula: Formula, arrays: Arrays, options: Options) -> Any:
+        return rules.value(xp, formula, arrays, options)
+
+    return evaluate(value, xp, request)
 
 
 _OPERANDS = (
@@ -73,6 +85,30 @@ def _gradients_by(gradients: Any, ctx: Any, saved: list[Any]) -> Any:
     wanted = list(ctx.needs_input_grad[:_COUNT])
     found = iter(gradients(wanted, saved, *given, *others))
     return (*(next(found) if want else None for want in wanted), *(None for _ in others))
+
+
+def _differentiate(gradients: Any, rows_of: Callable[[Arrays], Rows]) -> None:
+    """Let the gradients be differentiated again, by the formulas."""
+
+    def keep(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.wanted, saved, *arguments = inputs
+        ctx.others = arguments[_COUNT:]
+        ctx.save_for_backward(*arguments[:_COUNT], *saved)
+
+    def backward(ctx: Any, upstream: Any) -> Any:
+        given, saved = ctx.saved_tensors[:_COUNT], ctx.saved_tensors[_COUNT:]
+        rows = rows_of((*given, *ctx.others))
+        cotangents = saved[: len(rows.results[: rows.reals])]
+        pull = pull_of(rows, [i for i, want in enumerate(ctx.wanted) if want])
+        _, of_saved, *needed = ctx.needs_input_grad[: 2 + _COUNT]
+        needed += of_saved[: len(cotangents)]
+        again = pull_of(pull, [i for i, need in enumerate(needed) if need])
+        pulled = iter(OverRows.apply(again, *given, *cotangents, *upstream))
+        found = [next(pulled) if need else None for need in needed]
+        rest = [None for _ in saved[len(cotangents) :]]
+        return (None, [*found[_COUNT:], *rest], *found[:_COUNT], *(None for _ in ctx.others))
+
+    gradients.register_autograd(backward, setup_context=keep)
 
 
 # --- losses -----------------------------------------------------------------------------------
@@ -138,6 +174,14 @@ def _backward(ctx: Any, cotangent: Any, _: Any) -> Any:
 
 
 _losses.register_autograd(_backward, setup_context=_keep)
+
+
+def _rows_of_losses(arguments: Arrays) -> Rows:
+    call, given = _called(arguments)
+    return call.rows(given)
+
+
+_differentiate(_gradients, _rows_of_losses)
 
 
 # --- statistics -------------------------------------------------------------------------------
@@ -206,3 +250,11 @@ def _backward_of_statistics(ctx: Any, cotangents: Any) -> Any:
 
 
 _statistics.register_autograd(_backward_of_statistics, setup_context=_keep_all)
+
+
+def _rows_of_statistics(arguments: Arrays) -> Rows:
+    layer, given, asked = _asked(arguments)
+    return statistics_of_rows(layer, given, asked)
+
+
+_differentiate(_gradients_of_statistics, _rows_of_statistics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from xentropy.kernels import calls
 
 from . import kernels
 
-__all__ = ["xp"]
+__all__ = ["exact", "xp"]
 
 
 def _sum(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
@@ -41,6 +42,21 @@ def _rescue(held: Any, x: Any, otherwise: Callable[[], Any], /) -> Any:
     if not torch.compiler.is_compiling() and kernels.is_plain(held):
         return x if held else otherwise()
     return torch.where(held, x, otherwise())
+
+
+def exact(x: Any) -> AbstractContextManager[Any]:
+    """Products in the dtype of what is multiplied, also where autocast has another in mind."""
+    kind = x.device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        return torch.autocast(kind, enabled=False)
+    return nullcontext()
+
+
+def _matmul(a: Any, b: Any, dtype: Any, turned: str = "", /) -> Any:
+    with exact(a):
+        return torch.mm(
+            (a.T if turned == "a" else a).to(dtype), (b.T if turned == "b" else b).to(dtype)
+        )
 
 
 _FEW = 16
@@ -95,9 +111,7 @@ xp: Any = SimpleNamespace(
     isinf=torch.isinf,
     log=torch.log,
     log1p=torch.log1p,
-    matmul=lambda a, b, dtype, turned="", /: torch.mm(
-        (a.T if turned == "a" else a).to(dtype), (b.T if turned == "b" else b).to(dtype)
-    ),
+    matmul=_matmul,
     max=lambda x, /, *, axis, keepdims: torch.amax(x, dim=axis, keepdim=keepdims),
     ones_like=torch.ones_like,
     permute_dims=torch.permute,

@@ -15,6 +15,7 @@ import torch
 from xentropy._types import Arrays
 
 from . import kernels
+from .namespace import exact
 
 __all__ = ["OverRows", "Rows", "pull_of", "pushed"]
 
@@ -45,7 +46,9 @@ class OverRows(torch.autograd.Function):
         for start in range(0, max(first.shape[0], 1), rows.step):
             part = slice(start, start + rows.step)
             pairs = zip(arrays, rows.arguments, strict=True)
-            results = rows.f(*(x[part] if x is not None and is_row else x for x, is_row in pairs))
+            some = [x[part] if x is not None and is_row else x for x, is_row in pairs]
+            with exact(first):
+                results = rows.f(*some)
             for own, is_row, x in zip(found, rows.results, results, strict=True):
                 own[:] = [*own, x] if is_row or not own else [_sum(own[0], x, start > rows.step)]
         return tuple(own[0] if len(own) == 1 else torch.cat(own) for own in found)

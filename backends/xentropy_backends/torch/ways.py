@@ -108,6 +108,10 @@ def _within(context: Callable[[], AbstractContextManager[Any]]) -> Derive:
     return within
 
 
+def _some(*columns: str) -> Mapping[str, Derive]:
+    return {name: EAGER[name] for name in columns}
+
+
 class _Module(torch.nn.Module):
     def __init__(self, f: Run) -> None:
         super().__init__()
@@ -123,7 +127,8 @@ def _exported(f: Run) -> Run:
 
     def run(*arrays: Any) -> Any:
         if not found:
-            found.append(torch.export.export(_Module(f), arrays).module())
+            plain = tuple(torch.zeros(x.shape, dtype=x.dtype) for x in arrays)
+            found.append(torch.export.export(_Module(f), plain).module())
         return found[0](*arrays)
 
     return run
@@ -132,7 +137,7 @@ def _exported(f: Run) -> Run:
 WAYS: Mapping[str, Mapping[str, Derive]] = {
     "eager": EAGER,
     "torch.func": FUNC,
-    "torch.compile": _through(_compiled(False), EAGER),
+    "torch.compile": _through(_compiled(False), _some("value", "gradient", "jvp", "jacobian")),
     "torch.compile of torch.func": _then(FUNC, _compiled(False)),
     "torch.compile, dynamic shapes": _then(FUNC, _compiled(True)),
     "torch.export": _through(_exported, EAGER),

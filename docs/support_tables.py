@@ -1,0 +1,85 @@
+"""Rewrite the tables of docs/support.rst: the ways to run a loss, and what each derives of it.
+
+With ``--check`` nothing is changed, and the exit status says whether it would be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tomllib
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from xentropy.testing import COLUMNS
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ROOT / "backends" / "xentropy_backends"
+PAGE = ROOT / "docs" / "support.rst"
+TITLES = {"numpy": "NumPy", "torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
+
+__all__ = ["main", "tables"]
+
+
+def _read(room: str, name: str) -> dict[str, Any]:
+    return tomllib.loads((ROOMS / room / name).read_text(encoding="utf-8"))
+
+
+def _failing(room: str, way: str, column: str) -> dict[str, Any] | None:
+    """The known failure of a cell, of all losses or some."""
+    cell = f"test_cell[{way}: {column}-{room}-"
+    entries: list[dict[str, Any]] = _read(room, "xfails.toml").get("xfail", [])
+    for entry in entries:
+        test = entry["test"].rpartition("::")[2]
+        if test.startswith("test_cell[") and fnmatchcase(cell, test[: len(cell)]):
+            return entry
+    return None
+
+
+def tables() -> Iterator[str]:
+    """The tables of all backends that say in which ways they run, as lines."""
+    for room in TITLES:
+        told = _read(room, "support.toml")
+        yield from (TITLES[room], "-" * len(TITLES[room]), "")
+        yield from (".. list-table::", "   :header-rows: 1", "")
+        yield from _row("", *COLUMNS)
+        absent = {(e["way"], column): e for e in told.get("absent", []) for column in e["columns"]}
+        reasons: dict[tuple[str, str], int] = {}
+        for way in told["ways"]:
+            cells = []
+            for column in COLUMNS:
+                known = absent.get((way, column)) or _failing(room, way, column)
+                if known is None:
+                    cells.append("yes")
+                    continue
+                number = reasons.setdefault((known["reason"], known["link"]), len(reasons) + 1)
+                cells.append(f"{'no' if (way, column) in absent else 'in part'} ({number})")
+            yield from _row(way, *cells)
+        yield ""
+        for (reason, link), number in reasons.items():
+            yield from (f"({number}) `{reason.rstrip('.')} <{link}>`__.", "")
+
+
+def _row(*cells: str) -> Iterator[str]:
+    for i, cell in enumerate(cells):
+        yield f"   {'* -' if i == 0 else '  -'} {cell}".rstrip()
+
+
+def main() -> int:
+    """Rewrite the tables; with ``--check`` return 1 if they would change."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing")
+    options = parser.parse_args()
+    old = PAGE.read_text(encoding="utf-8")
+    head, mark, _ = old.partition(".. tables\n")
+    new = f"{head}{mark}\n" + "\n".join(tables()).rstrip() + "\n"
+    if options.check:
+        return int(new != old)
+    PAGE.write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
