@@ -18,7 +18,7 @@ from xentropy.bench.processes import Measured, measure
 from xentropy.bench.timing import Effort
 
 from . import importing, joined, judge, machine, picture, record, table
-from .cases import CASES, LONG, PICTURE
+from .cases import CASES, LONG, LONGEST, PICTURE
 
 __all__ = ["main"]
 
@@ -26,6 +26,8 @@ CORES = 2
 ASKED, QUICK, DRAWN = Effort(seconds=1.0), Effort(3, 3, 0.0, 0.001), Effort(least=5, seconds=0.3)
 # Calls of seconds: that which weighs them warms up, too.
 FEW = Effort(least=2, most=3, seconds=20.0, sample=0.0, warm_up=0)
+# Most of a minute: a noise of some per cent does not matter where the factor is above ten.
+ONCE = replace(FEW, least=1, most=1)
 IMPORTS, WIDTH = 11, 120
 # Bytes of memory for one case. What needs more, or with --quick is not light, loses most rows.
 MOST, LIGHT, SMALLER = 6 * 10**9, 32 * 10**6, 10
@@ -69,14 +71,15 @@ def _chosen(cases: Sequence[Case], only: str, frameworks: list[str] | None) -> l
 
 def _measure(options: argparse.Namespace) -> tuple[list[Measured], list[Measured]]:
     """Return what was found of the cases and of those of the picture."""
-    cases, long = (
+    cases, long, longest = (
         [
             _smaller(case) if options.quick or not _fits(case) else case
             for case in _chosen(each, options.only, options.framework)
         ]
-        for each in (CASES, LONG)
+        for each in (CASES, LONG, LONGEST)
     )
-    groups = joined.join(long)
+    groups = [(group, FEW) for group in joined.join(long)]
+    groups += [(group, ONCE) for group in joined.join(longest)]
     drawn = _chosen(PICTURE, options.only, options.framework) if options.picture else []
     if options.quick:
         drawn = [case for case in drawn if case.runs[0].nbytes < LIGHT]
@@ -89,8 +92,8 @@ def _measure(options: argparse.Namespace) -> tuple[list[Measured], list[Measured
         print(f"[{len(done)}/{count}] {name} {measured.error}", file=sys.stderr, flush=True)
 
     found = measure(cases, QUICK if options.quick else ASKED, CORES, tell)
-    together = measure([case for case, _ in groups], FEW, CORES, tell)
-    for one, (_, group) in zip(together, groups, strict=True):
+    for (case, group), effort in groups:
+        (one,) = measure([case], effort, CORES, tell)
         found += joined.split(one, group)
     if _chosen([importing.CASE], options.only, options.framework):
         found.append(importing.measure(3 if options.quick else IMPORTS))

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 from benchmarks import __main__ as harness_main
 from benchmarks import importing, joined, judge, picture, record, table
-from benchmarks.cases import CASES, LONG, PICTURE
+from benchmarks.cases import CASES, LONG, LONGEST, PICTURE
 from tests.command import BAD_INPUT, PASSED
 from xentropy.bench import adapters, inputs
 from xentropy.bench.case import LINEAR, Ask, Case, Run, as_json, from_json
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.parametrize(
-    "case", [*CASES, *LONG, *PICTURE], ids=lambda c: f"{c.framework}: {c.name}"
+    "case", [*CASES, *LONG, *LONGEST, *PICTURE], ids=lambda c: f"{c.framework}: {c.name}"
 )
 def test_a_case_is_data(case: Case) -> None:
     assert from_json(json.loads(json.dumps(as_json(case)))) == case
@@ -39,7 +39,7 @@ def test_a_case_is_data(case: Case) -> None:
 
 
 def test_cases_are_told_apart_by_name() -> None:
-    names = [(case.framework, case.name) for case in [*CASES, *LONG, *PICTURE]]
+    names = [(case.framework, case.name) for case in [*CASES, *LONG, *LONGEST, *PICTURE]]
     assert len(set(names)) == len(names)
 
 
@@ -136,7 +136,7 @@ def test_the_table_replaces_what_is_between_the_markers(tmp_path: Path) -> None:
     table.write_markdown(page, table.markdown(lines, 2))
     text = page.read_text(encoding="utf-8")
     assert text.startswith(f"before\n{table.BEGIN}\nMedians on ")
-    assert "\n| numpy | a case | ≥ 4x faster | **3x** | 25.00% |\n" in text
+    assert "\n| numpy | a case | ≥ 4x faster | **3x** | 25.00% / 25.00% |\n" in text
     assert text.endswith(f"\n{table.END}\nafter\n")
     assert not table.has_markers(tmp_path / "absent.md")
 
@@ -170,6 +170,7 @@ def test_the_harness_runs_from_end_to_end(
     monkeypatch.setattr(harness_main, "CASES", (tiny, across, bare))
     runs = tuple(Run(what, LINEAR, (4, 2, 3), gradient=True) for what in ("xentropy", "products"))
     monkeypatch.setattr(harness_main, "LONG", (Case("tiny layer", "numpy", runs),))
+    monkeypatch.setattr(harness_main, "LONGEST", (Case("tiny layer, once", "numpy", runs[:1]),))
     path = tmp_path / "all.csv"
     assert harness_main.main(["--quick", "--only", "tiny", "--csv", str(path)]) == PASSED
     out = capsys.readouterr().out
@@ -184,9 +185,11 @@ def test_the_harness_runs_from_end_to_end(
         ("tiny without Numba", "0", "2"),
         ("tiny layer", "0", "2"),
         ("tiny layer", "1", "2"),
+        ("tiny layer, once", "0", "2"),
     ]
+    assert [row["samples_count"] for row in rows[-3:]] == ["3", "3", "1"]
     assert all(float(row["time_p50_us"]) > 0 for row in rows)
-    assert "numba=none" in rows[-3]["versions"]
+    assert "numba=none" in rows[-4]["versions"]
 
 
 def test_a_page_without_markers_is_refused_before_the_run(

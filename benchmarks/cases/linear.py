@@ -10,7 +10,7 @@ from xentropy.bench.case import LINEAR, Ask, Case, How, Run, What
 
 from .shapes import faster, title, within
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "LONGEST"]
 
 Reduction: TypeAlias = Literal["mean", "none"]
 
@@ -59,8 +59,9 @@ def beside_logits(framework: str) -> Case:
 
 
 def beside_chunks(name: str, framework: str, ask: Ask, **options: Any) -> Case:
-    full = f"{name}, mean"
-    return beside(full, framework, mean(framework), "chunked", ask, options=options)
+    """Return the case of some rows at a time, whose memory is of interest too."""
+    full, ours = f"{name}, mean", mean(framework)
+    return beside(full, framework, ours, "chunked", ask, options=options, memory=MEMORY)
 
 
 def loss_only(framework: str) -> Case:
@@ -75,7 +76,6 @@ CASES = (
     beside_products("torch", "mean", 1.1),
     beside_products("torch", "none", 1.45),
     beside_logits("torch"),
-    # Of its own accord it takes 4 rows at a time here, and a minute.
     beside_chunks(
         "F.linear_cross_entropy in chunks of 128 rows", "torch", Ask("none"), batch_chunk_size=128
     ),
@@ -88,3 +88,5 @@ CASES = (
     beside_logits("jax"),
     beside_chunks("optax in chunks of 256 rows", "jax", faster(1)),
 )
+# Of its own accord it takes 4 rows at a time here, and most of a minute.
+LONGEST = (beside_chunks("F.linear_cross_entropy in its own chunks", "torch", Ask("none")),)
