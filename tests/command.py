@@ -41,8 +41,9 @@ from xentropy.parity import worker
 ours = worker._Call.ours
 def off(self, mode):
     found = ours(self, mode)
-    x = found[{what!r}]
-    found[{what!r}] = {change}
+    if {what!r} in found:
+        x = found[{what!r}]
+        found[{what!r}] = {change}
     return found
 worker._Call.ours = off
 worker.main(sys.argv[1:])

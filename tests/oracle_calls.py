@@ -154,6 +154,27 @@ CALLS: dict[str, tuple[str, Array, Array | None, dict[str, Any], tuple[str, ...]
     "smooth l1 at 0": ("smooth_l1", LOGITS, PROBS, {"beta": 0.0}, ("predictions",)),
     "logsumexp": ("logsumexp", LOGITS, None, {"where": KEPT, "keepdims": True}, ("x",)),
     "log softmax": ("log_softmax", LOGITS, None, {"axis": 0}, ("x",)),
+    "statistic log_prob": (
+        "softmax_statistics.log_prob",
+        LOGITS,
+        INDEX,
+        {"class_mask": np.array([True, False, True, True]), "ignore_index": 3, "scale": 0.5},
+        ("logits",),
+    ),
+    "statistic logsumexp": (
+        "softmax_statistics.logsumexp",
+        LOGITS,
+        None,
+        {"axis": 0, "scale": -0.5},
+        ("logits",),
+    ),
+    "statistic entropy": (
+        "softmax_statistics.entropy",
+        LOGITS,
+        None,
+        {"class_mask": KEPT, "scale": 0.5},
+        ("logits",),
+    ),
 }
 
 EXTREMES: list[tuple[str, list[float], Any, dict[str, Any], float, list[float]]] = [
@@ -217,6 +238,12 @@ EXTREMES: list[tuple[str, list[float], Any, dict[str, Any], float, list[float]]]
     ("logsumexp", [0, NAN], None, {}, NAN, [NAN, NAN]),
     ("logsumexp", [0, NAN], None, {"where": [True, False]}, 0, [1, 0]),
     ("log_softmax", [0, NAN], None, {"where": [False, True]}, NAN, [0, NAN]),
+    ("softmax_statistics.log_prob", [0, -INF], 1, {}, -INF, [-1, 1]),
+    ("softmax_statistics.log_prob", [0, 0], 2, {}, NAN, [NAN, NAN]),
+    ("softmax_statistics.log_prob", [NAN, 0], -1, {"ignore_index": -1}, 0, [0, 0]),
+    ("softmax_statistics.logsumexp", [0, INF], None, {}, INF, [NAN, NAN]),
+    ("softmax_statistics.entropy", [0, -INF], None, {}, 0, [0, 0]),
+    ("softmax_statistics.entropy", [0, NAN], None, {}, NAN, [NAN, NAN]),
 ]
 
 

@@ -30,7 +30,7 @@ from tests.command import (
 )
 from xentropy.kernels.engine import has_numba
 from xentropy.parity import frameworks, processes
-from xentropy.parity.cases import LOSSES
+from xentropy.parity.cases import LOSSES, of_layer
 from xentropy.parity.commands import run
 from xentropy.parity.report import data
 
@@ -148,10 +148,11 @@ def test_html_is_one_page_without_links(quick: Quick) -> None:
 
 
 def test_html_shows_the_bound_of_each_loss(quick: Quick) -> None:
-    for loss in LOSSES:
+    for loss in [name for name in LOSSES if not of_layer(name)]:
         bound = 12 if "focal" in loss else 4
         assert f'aria-label="{loss}: largest errors, bound {bound} ulp"' in quick.html
     assert quick.html.count("<small>bound 12</small>") == 2
+    assert quick.html.count("<small>bound 1.") == sum(map(of_layer, LOSSES))
 
 
 def test_html_keeps_the_words_of_the_command_whole(quick: Quick) -> None:
@@ -239,8 +240,10 @@ def test_a_planted_fault_is_seen_in_every_loss(
     out = tmp_path / "all.json"
     ran = parity(capsys, "--quick", "--backends", "numpy", "--dtype", "float32", "--json", out)
     table = json.loads(out.read_text(encoding="utf-8"))["table"]
+    without = {row["loss"] for row in table if not row["errors"][what]}
     assert ran.status == BEYOND
-    assert {row["loss"] for row in table if row["passed"]} == set()
+    assert {row["loss"] for row in table if row["passed"]} == without
+    assert without == ({loss for loss in LOSSES if "." in loss} if what == "gradient" else set())
 
 
 @pytest.mark.parametrize("what", ["value", "gradient"])
@@ -307,6 +310,19 @@ def test_the_users_own_arrays(
     assert ran.status == PASSED
     assert ran.out.rstrip().endswith(": all within their bounds")
     assert ran.out.count("f64") == 2
+
+
+def test_the_users_own_layer(
+    files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weight = save(tmp_path, w=np.arange(12).reshape(4, 3) / 8)["w"]
+    given = ("--backends", "numpy", "--logits", files["logits"], "--option", f"weight=@{weight}")
+    losses = ("--loss", "linear_cross_entropy,linear_softmax_statistics.log_prob")
+    ran = parity(capsys, *given, *losses, "--labels", files["labels"], "--dtype", "float16,float64")
+    assert ran.status == PASSED
+    assert ran.out.count("f16") == ran.out.count("f64") == 2
+    ran = parity(capsys, *given, "--loss", "linear_softmax_statistics.entropy")
+    assert ran.status == PASSED
 
 
 NAN = np.full((2, 3), np.nan, np.float32)

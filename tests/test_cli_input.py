@@ -19,6 +19,7 @@ from xentropy.parity.report import data, page
 
 LOGITS, LABELS = ("--logits", "logits.npy"), ("--labels", "labels.npy")
 OPTION = (*LOGITS, "--loss", "logsumexp", "--option")
+ENTROPY = "linear_softmax_statistics.entropy"
 HOLDS = "not bool, integers or float16 to float64"
 SHAPES = "indices are integers of shape (2,), distributions have shape (2, 3)"
 MESSAGES = {
@@ -107,6 +108,18 @@ MESSAGES = {
         (*LOGITS, "--labels", "logits.npy", "--loss", "weighted_sigmoid_cross_entropy"),
         "weighted_sigmoid_cross_entropy needs --option pos_weight=NUMBER or pos_weight=@FILE.npy",
     ),
+    "weight left out": (
+        (*LOGITS, *LABELS, "--loss", "linear_cross_entropy"),
+        "linear_cross_entropy needs --option weight=@FILE.npy",
+    ),
+    "weights too many": (
+        (*LOGITS, "--loss", ENTROPY, "--option", "weight=@long.npy"),
+        f"--option weight: no oracle for a {ENTROPY} of 393216 weights",
+    ),
+    "labels of no use": (
+        (*LOGITS, *LABELS, "--loss", ENTROPY, "--option", "weight=@long.npy"),
+        f"--labels: {ENTROPY} takes none",
+    ),
     "option alone": (("--option", "gamma=2"), "--option needs --logits"),
     "backend": (
         ("--backends", "caffe"),
@@ -161,7 +174,7 @@ def test_bad_input_gets_one_line(
     save(folder, strings=["a", "b"], complex=[1j, 2, 3], column=[[2], [1]], floats=[2.0, 1.0])
     save(folder, empty=np.zeros((0, 3), np.float32), none=np.zeros(0, int))
     save(folder, brain=np.zeros((2, 3), ml_dtypes.bfloat16))
-    save(folder, classless=np.zeros((2, 0)), nothing=np.zeros(0))
+    save(folder, classless=np.zeros((2, 0)), nothing=np.zeros(0), long=np.zeros((2**17, 3)))
     arguments, line = MESSAGES[name]
     assert parity(capsys, *arguments) == (BAD_INPUT, "", f"xentropy: {line}\n")
 

@@ -27,7 +27,8 @@ from tests.oracle_calls import (
     exact,
     floats,
 )
-from xentropy.parity import compare, oracle
+from xentropy.parity import compare, layer, oracle
+from xentropy.parity.cases import LOSSES, of_layer, positional
 from xentropy.parity.oracle import evaluate, mp
 
 
@@ -65,6 +66,32 @@ def test_gradients_are_central_differences(name: str) -> None:
         off = compare.ulp_errors(floats(slope), truth.grads[wrt], truth.grad_scales[wrt], "float64")
         assert np.max(off) <= compare.ROUNDING, (wrt, off)
         assert np.all(np.abs(truth.grads[wrt]) <= truth.grad_scales[wrt] * (1 + h))
+
+
+@pytest.mark.parametrize("loss", [*filter(of_layer, LOSSES)])
+def test_gradients_of_a_layer_are_central_differences(loss: str) -> None:
+    arrays: dict[str, Any] = {
+        "hidden": exact(LOGITS),
+        "weight": exact(LOGITS[::-1] / 2),
+        "bias": exact(WEIGHTS[:3]),
+    }
+    labels = INDEX % 3 if "labels" in positional(loss) else None
+    options: dict[str, Any] = {"labels": labels, "dtype": "float64", "scale": -0.75, "softcap": 2.0}
+    truth = layer.evaluate(loss, **arrays, **options, wrt=tuple(arrays))
+    assert np.all(np.abs(truth.value) <= truth.value_scale)
+    h = mp.mpf(10) ** -18
+    for name, array in arrays.items():
+        for i in np.ndindex(array.shape):
+            sums = []
+            for step_ in (h, -h):
+                moved = array.copy()
+                moved[i] += step_
+                near = layer.evaluate(loss, **arrays | {name: moved}, **options)
+                sums.append(oracle.reduce(near, "sum"))
+            got = floats((sums[0] - sums[1]) / (2 * h))
+            grad, scale = truth.grads[name][i], truth.grad_scales[name][i]
+            assert compare.ulp_errors(got, grad, abs(grad), "float64") <= compare.ROUNDING
+            assert abs(grad) <= scale
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -133,6 +160,10 @@ KNOWN: list[tuple[str, Any, Any, dict[str, Any], str]] = [
     ("logsumexp", [-INF, INF], None, {}, "inf"),
     ("logsumexp", [5, 6], None, {"where": [False, False]}, "-inf"),
     ("log_softmax", [40], None, {}, "mpf(0)"),
+    ("softmax_statistics.log_prob", [1000, 0], 0, {}, "-exp(-1000)"),
+    ("softmax_statistics.logsumexp", [40, 40], None, {"scale": 0.5}, "20 + log(2)"),
+    ("softmax_statistics.entropy", [7, 7, 7, 7], None, {"class_mask": KEPT}, "log(3)"),
+    ("softmax_statistics.entropy", [40, 0], None, {}, "log1p(exp(-40)) + 40 / (1 + exp(40))"),
 ]
 
 

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 import xentropy
-from xentropy.parity import bulk, oracle, selection, worker
-from xentropy.parity.cases import LOSSES, Case, by_class, flatten, take
+from xentropy.parity import bulk, compare, layer, oracle, selection, worker
+from xentropy.parity.cases import LOSSES, Case, by_class, flatten, has_gradient, of_layer, take
 from xentropy.parity.exchange import read_cases, write_cases
 from xentropy.parity.judge import judge
 from xentropy.parity.report.rows import number
+from xentropy.parity.statistics import REAL
 from xentropy.parity.truth import Truths
 from xentropy.testing import Harness
 
@@ -24,7 +25,8 @@ RNG = np.random.default_rng(5)
 X = RNG.normal(size=(4, 3, 5)) * 3
 INDEX = RNG.integers(0, 5, (4, 3))
 SOFT = RNG.dirichlet(np.ones(5), (4, 3))
-EXCLUDED = ("linear_", "softmax_statistics", "value_and_grad")
+WEIGHT = RNG.normal(size=(7, 5))
+EXCLUDED = {"backend_of", "register_backend", "strict", "value_and_grad"}
 SHAPED = {
     "index": Case("a", "sparse_softmax_cross_entropy", X, INDEX, {"ignore_index": 2}),
     "dense on axis 1": Case(
@@ -41,24 +43,53 @@ SHAPED = {
     "plain": Case("a", "huber", X, SOFT, {"sample_weight": np.array(2.0), "where": X > 0}),
     "number": Case("a", "huber", np.array(3.0), np.array(0.5)),
     "row": Case("a", "sparse_softmax_cross_entropy", X[0, 0], INDEX[0, 0]),
+    "statistic": Case(
+        "a",
+        "softmax_statistics.log_prob",
+        np.moveaxis(X, -1, 1),
+        INDEX,
+        {"axis": 1, "ignore_index": 2, "scale": 0.5},
+    ),
+    "entropy": Case("a", "softmax_statistics.entropy", X, None, {"class_mask": X > -2}),
+    "layer": Case(
+        "a",
+        "linear_cross_entropy",
+        X,
+        INDEX,
+        {"weight": WEIGHT, "ignore_index": 2, "sample_weight": INDEX[:1] * 0.5, "softcap": 3.0},
+    ),
+    "layer, soft labels": Case(
+        "a",
+        "linear_cross_entropy",
+        X,
+        RNG.dirichlet(np.ones(7), (1, 3)) * (np.arange(7) != 2),
+        {"weight": WEIGHT, "bias": WEIGHT[:, 0], "class_mask": np.arange(7) != 2},
+    ),
+    "statistic of a layer": Case(
+        "a", "linear_softmax_statistics.logsumexp", X, None, {"weight": WEIGHT, "max_memory": 1}
+    ),
 }
 
 
+def recorded(harness: Harness, case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a worker writes about a case."""
+    (record,) = worker.runs(harness, replace(case, compiled=False), {})
+    arrays = record.pop("arrays")
+    return record | {"dtypes": {name: x.dtype.name for name, x in arrays.items()}}, arrays
+
+
 def numpy_record(case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a worker writes about a case on NumPy."""
-    given = [] if case.labels is None else [case.labels]
-    loss = xentropy.value_and_grad(getattr(xentropy, case.loss))
-    value, gradient = loss(case.prediction, *given, **case.options)
-    arrays = {"value": np.asarray(value), "gradient": gradient}
-    dtypes = {name: array.dtype.name for name, array in arrays.items()}
-    return {"mode": "eager", "dtypes": dtypes}, arrays
+    return recorded(Harness("numpy"), case)
 
 
 def test_every_public_loss_is_known() -> None:
-    public = {
-        name for name in xentropy.__all__ if name[0].islower() and not name.startswith(EXCLUDED)
-    } - {"backend_of", "register_backend", "strict"}
-    assert set(LOSSES) == public
+    public = {name for name in xentropy.__all__ if name[0].islower()} - EXCLUDED
+    assert {name.partition(".")[0] for name in LOSSES} == public
+
+
+def test_every_statistic_that_is_a_real_number_is_known() -> None:
+    for name in ("softmax_statistics", "linear_softmax_statistics"):
+        assert {f"{name}.{output}" for output in REAL} <= set(LOSSES)
 
 
 @pytest.mark.parametrize("quick", [True, False])
@@ -110,12 +141,10 @@ def test_labels_beyond_the_result_dtype_become_infinite() -> None:
 @pytest.mark.parametrize("name", SHAPED)
 def test_rows_have_the_truth_of_the_whole(name: str) -> None:
     case, flat = SHAPED[name], flatten(SHAPED[name])
-    whole = oracle.evaluate(
-        case.loss, case.prediction, case.labels, dtype="float64", wrt=(case.first,), **case.options
-    )
-    rows = oracle.evaluate(
-        case.loss, flat.prediction, flat.labels, dtype="float64", wrt=(case.first,), **flat.options
-    )
+    evaluate: Any = layer.evaluate if of_layer(case.loss) else oracle.evaluate
+    more: Any = {"dtype": "float64", "wrt": (case.first,)}
+    whole = evaluate(case.loss, case.prediction, case.labels, **more, **case.options)
+    rows = evaluate(case.loss, flat.prediction, flat.labels, **more, **flat.options)
     gradient, value = whole.grads[case.first], whole.value
     if by_class(case.loss):
         axis = case.options.get("axis", -1)
@@ -125,7 +154,7 @@ def test_rows_have_the_truth_of_the_whole(name: str) -> None:
     np.testing.assert_array_equal(rows.grads[case.first].reshape(-1), gradient.reshape(-1))
     chosen = np.arange(len(flat.prediction))[-2:]
     some = take(flat, chosen)
-    few = oracle.evaluate(case.loss, some.prediction, some.labels, dtype="float64", **some.options)
+    few = evaluate(case.loss, some.prediction, some.labels, dtype="float64", **some.options)
     np.testing.assert_array_equal(few.value, rows.value[chosen])
 
 
@@ -134,7 +163,54 @@ def test_what_numpy_computes_is_judged_in_any_layout(name: str) -> None:
     case = SHAPED[name]
     result = judge(Truths(case), case, "numpy", *numpy_record(case))
     assert result.failures == ()
-    assert result.errors["gradient"].count == case.prediction.size
+    assert set(result.errors) == ({"value", "gradient"} if has_gradient(case.loss) else {"value"})
+    if "gradient" in result.errors:
+        assert result.errors["gradient"].count == case.prediction.size
+
+
+NEWER = [name for name, case in SHAPED.items() if "statistic" in case.loss or of_layer(case.loss)]
+
+
+@pytest.mark.parametrize("name", NEWER)
+def test_layers_and_statistics_are_judged_on_every_framework(harness: Harness, name: str) -> None:
+    """And a fault in what they return, and not in what stands beside it, is seen."""
+    case = SHAPED[name].cast("float32")
+    record, arrays = recorded(harness, case)
+    truths = Truths(case)
+    assert judge(truths, case, harness.name, record, arrays).failures == ()
+    for kind in {"value", "gradient"} & {*arrays}:
+        off = arrays | {kind: arrays[kind] * np.float32(1.0001)}
+        (failure,) = judge(truths, case, harness.name, record, off).failures
+        assert failure.startswith(f"{kind} ")
+
+
+def test_a_layer_is_held_to_the_errors_of_logits_that_are_held() -> None:
+    case = SHAPED["layer"].cast("float32")
+    record, arrays = numpy_record(case)
+    result = judge(Truths(case), case, "numpy", record, arrays)
+    assert set(result.errors) == {"value", "gradient"}
+    for kind, got in arrays.items():
+        if kind.startswith("dense_"):
+            as_ours = arrays | {kind.removeprefix("dense_"): got}
+            dense = judge(Truths(case), case, "numpy", record, as_ours)
+            largest = dense.errors[kind.removeprefix("dense_")].largest
+            assert result.bounds[kind.removeprefix("dense_")] == largest + compare.LAYER
+    del arrays["dense_value"]
+    (failure,) = judge(Truths(case), case, "numpy", record, arrays).failures
+    assert "ulp > nan" in failure
+
+
+@pytest.mark.parametrize(
+    ("times", "how"),
+    [(1, "longdouble, mpmath on 14 of 4800 rows"), (300, "longdouble on 1597 of 4800 rows")],
+)
+def test_large_layers_are_judged_too(times: int, how: str) -> None:
+    weight = np.tile(WEIGHT, (times, 1))
+    x, labels = np.tile(X, (400, 1, 1)), np.tile(INDEX, (400, 1))
+    case = Case("a", "linear_cross_entropy", x, labels, {"weight": weight})
+    truths = Truths(case)
+    assert truths.how == how
+    assert judge(truths, case, "numpy", *numpy_record(case)).failures == ()
 
 
 @pytest.mark.parametrize("reduction", ["sum", "mean"])

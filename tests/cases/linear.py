@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 import xentropy
-from tests.oracle_calls import exact
-from xentropy.parity import bulk, oracle
-from xentropy.parity.oracle import Truth, mp
+from xentropy.parity import held
+from xentropy.parity import layer as truth_layer
+from xentropy.parity.layer import ARRAYS
+from xentropy.parity.oracle import Truth
 from xentropy.testing import Harness
 
 from .case import BOTH, Array, Case, compute_dtype, narrow, rng
@@ -21,7 +22,6 @@ from .inputs import C, N, shares, softmax_options
 __all__ = ["FEATURES", "Head", "cases", "large_cases", "layer"]
 
 FEATURES = 5
-LAYER = ("hidden", "weight", "bias")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,91 +46,23 @@ class Head(Case):
         return {name: narrow(x, kinds.get(name, wide)) for name, x in self.arrays.items()}
 
     def truth(self, dtype: str, **replaced: Any) -> Truth:
-        """Return the true losses and gradients, from products of the exact inputs.
-
-        The scales hold what a rounding of the products moves. Those of the arrays that are not of
-        the layer are all the largest.
-        """
-        wide, given = compute_dtype(dtype), {**self.inputs(dtype), **replaced}
-        hidden, weight, bias = (self._exact(given.pop(k, None), wide) for k in LAYER)
-        rest = {k: v for k, v in self.options.items() if k != "max_memory"}
-        scale, softcap = (
-            self._exact(rest.pop(k, otherwise), wide)
-            for k, otherwise in (("scale", 1.0), ("softcap", None))
+        """Return the true losses and gradients, from products of the exact inputs."""
+        given: dict[str, Any] = {**self.inputs(dtype), **replaced, **self.options}
+        arrays = given.pop("hidden"), given.pop("labels")
+        return truth_layer.evaluate(
+            self.loss, *arrays, dtype=dtype, wrt=self.wrt, large=self.large, **given
         )
-        rows = hidden.reshape(-1, hidden.shape[-1])
-        z = scale * (rows @ weight.T + (0 if bias is None else bias))
-        u = np.zeros_like(z) if softcap is None else self._map("tanh", z / softcap)
-        x = z if softcap is None else softcap * u
-        others = tuple(name for name in self.wrt if name not in LAYER)
-        evaluate = bulk.evaluate if self.large else oracle.evaluate
-        truth = evaluate(
-            "cross_entropy",
-            x.reshape(*hidden.shape[:-1], len(weight)),
-            given.pop("labels"),
-            dtype=dtype,
-            wrt=("logits", *others),
-            **given,
-            **rest,
-        )
-        g, size = (pair.pop("logits").reshape(z.shape) for pair in (truth.grads, truth.grad_scales))
-        # What the products, the bias and the cap are rounded by, in ulp of 1.
-        terms = np.abs(scale) * (np.abs(rows) @ np.abs(weight.T))
-        terms = terms if bias is None else terms + np.abs(scale * bias)
-        terms = np.where(np.abs(z) < np.inf, terms + np.abs(x), 0)
-        e = np.where(size > 0, self._map("exp", x - x.max(axis=1, keepdims=True)), 0)
-        shift = (e * terms).sum(axis=1, keepdims=True) / np.maximum(e.sum(axis=1)[:, None], 1)
-        losses = truth.value_scale.reshape(-1) + (np.abs(g) * terms).sum(axis=1)
-        slope, bend = 1 - u * u, (0 * u if softcap is None else 1 + u * u)
-        size = size * np.abs(scale) * (slope * (1 + 3 * terms + shift) + bend)
-        g = g * scale * slope
-        for name in others:
-            sizes = truth.grad_scales[name]
-            truth.grad_scales[name] = np.full_like(sizes, sizes[sizes < np.inf].max())
-        live = ~np.all(g == 0, axis=1, keepdims=True)  # the others may hold anything
-        rows = np.where(live, rows, 0 * weight[:1])
-        for pair, by, of in ((truth.grads, g, np.asarray), (truth.grad_scales, size, np.abs)):
-            pair["hidden"] = np.where(live, by @ of(weight), 0 * by[:, :1]).reshape(hidden.shape)
-            pair["weight"] = by.T @ of(rows)
-            pair["bias"] = by.sum(axis=0)
-        return replace(truth, value_scale=losses.reshape(truth.value.shape))
-
-    def _exact(self, x: Any, dtype: str) -> Any:
-        """The numbers as they are in the compute dtype; None if there are none."""
-        if x is None or np.asarray(x).dtype.kind == "O":
-            return x
-        x = np.asarray(x).astype(dtype)
-        return x.astype(np.longdouble) if self.large else exact(x)
-
-    def _map(self, name: str, x: Array) -> Array:
-        f = getattr(np, name) if self.large else np.frompyfunc(getattr(mp, name), 1, 1)
-        return np.asarray(f(x), x.dtype)
 
     def dense(self, harness: Harness, dtype: str, **more: Any) -> tuple[Any, dict[str, Any]]:
         """Return the losses and gradients of logits that are held, by the framework's products."""
-        given = self.give(harness, dtype)
-        xp = xentropy.backend_of(given["hidden"]).xp
-        real = getattr(xp, compute_dtype(dtype))
-        hidden, weight = (xp.astype(given.pop(name), real) for name in LAYER[:2])
-        rows = xp.reshape(hidden, (-1, hidden.shape[-1]))
-        options = {k: v for k, v in self.options.items() if k != "max_memory"}
-        scale, softcap = options.pop("scale", 1.0), options.pop("softcap", None)
-        z = rows @ xp.permute_dims(weight, (1, 0))
-        if "bias" in given:
-            z = z + xp.reshape(xp.astype(given.pop("bias"), real), (1, -1))
-        z = scale * z
-        u = None if softcap is None else xp.tanh(z / softcap)
-        x = z if u is None else softcap * u
-        logits = xp.reshape(x, (*hidden.shape[:-1], weight.shape[0]))
-        others = tuple(name for name in self.wrt if name not in LAYER)
+        given = {**self.give(harness, dtype), **self.options}
+        given.pop("max_memory", None)
+        of_layer = {k: given.pop(k) for k in held.LAYER if k in given}
+        layer = held.hold(**of_layer, dtype=compute_dtype(dtype))
+        others = tuple(name for name in self.wrt if name not in ARRAYS)
         grad = xentropy.value_and_grad(xentropy.cross_entropy, ("logits", *others))
-        value, (g, *found) = grad(logits, **given, **options, **more)
-        g = scale * xp.reshape(g, (-1, weight.shape[0]))
-        g = g if u is None else g * (1.0 - u * u)
-        grads = dict(zip(others, found, strict=True))
-        grads["hidden"] = xp.reshape(g @ weight, tuple(hidden.shape))
-        grads["weight"] = xp.permute_dims(g, (1, 0)) @ rows
-        grads["bias"] = xp.sum(g, axis=0, keepdims=False)
+        value, (g, *found) = grad(layer.logits, **given, **more)
+        grads = dict(zip(others, found, strict=True)) | layer.back(g)
         return value, {name: grads[name] for name in self.wrt}
 
 
@@ -232,7 +164,7 @@ def _shapes() -> Iterator[Head]:
         options = {"label_smoothing": 0.1, "max_memory": 4096}  # tiles of 4 rows, 64 classes
         yield Head(name, "linear_cross_entropy", arrays, options, _wrt(arrays), BOTH[:1])
     integers = {**layer(r, (N,), C), "labels": np.eye(C, dtype=np.int8)[[0, 5, 2, 2]]}
-    yield Head("linear integer shares", "linear_cross_entropy", integers, {}, LAYER[:2])
+    yield Head("linear integer shares", "linear_cross_entropy", integers, {}, ARRAYS[:2])
 
 
 def _dtypes() -> Iterator[Head]:
@@ -250,7 +182,7 @@ def _dtypes() -> Iterator[Head]:
         ("float64", "float16"),
     ):
         name = f"linear {hidden} by {weight or hidden}"
-        yield Head(name, "linear_cross_entropy", arrays, {}, LAYER, (hidden,), layer=weight)
+        yield Head(name, "linear_cross_entropy", arrays, {}, ARRAYS, (hidden,), layer=weight)
 
 
 def cases() -> list[Head]:
@@ -281,7 +213,7 @@ def large_cases() -> list[Head]:
         if rows == 300:
             arrays["where"] = r.integers(0, 4, rows) > 0
         dtypes = BOTH if n == 130 else BOTH[:1]
-        head = Head(name, "linear_cross_entropy", arrays, options, LAYER, dtypes, large=True)
+        head = Head(name, "linear_cross_entropy", arrays, options, ARRAYS, dtypes, large=True)
         found.append(head)
         if n == 130 and rows == 300 and not dense:
             found.append(replace(head, name=f"{name} bfloat16", dtypes=("bfloat16",)))

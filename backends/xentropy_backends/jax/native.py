@@ -57,6 +57,15 @@ def _poly(x: Any, labels: Any, *, epsilon: float = 1.0) -> Any:
     return optax.losses.poly_loss_cross_entropy(x, labels, epsilon=epsilon)
 
 
+def _entropy(x: Any, labels: Any, *, axis: int = -1) -> Any:
+    return jax.scipy.special.entr(jax.nn.softmax(x, axis=axis)).sum(axis=axis)
+
+
+def _linear(x: Any, labels: Any, *, weight: Any, bias: Any = None) -> Any:
+    logits = x @ weight.T
+    return _either(logits if bias is None else logits + bias, labels)
+
+
 _JAX: dict[str, Callable[..., Any]] = {
     "logsumexp": lambda x, labels, *, axis=-1, keepdims=False: jax.scipy.special.logsumexp(
         x, axis=axis, keepdims=keepdims
@@ -64,6 +73,10 @@ _JAX: dict[str, Callable[..., Any]] = {
     "log_softmax": lambda x, labels, *, axis=-1, where=None: jax.nn.log_softmax(
         x, axis=axis, where=where
     ),
+    "softmax_statistics.logsumexp": lambda x, labels, *, axis=-1: jax.scipy.special.logsumexp(
+        x, axis=axis
+    ),
+    "softmax_statistics.entropy": _entropy,
 }
 _OPTAX: dict[str, Callable[..., Any]] = {
     "cross_entropy": _either,
@@ -76,6 +89,8 @@ _OPTAX: dict[str, Callable[..., Any]] = {
     "squared_error": lambda x, labels: optax.losses.squared_error(x, labels),
     "huber": lambda x, labels, *, delta=1.0: optax.losses.huber_loss(x, labels, delta=delta),
     "log_cosh": lambda x, labels: optax.losses.log_cosh(x, labels),
+    "softmax_statistics.log_prob": lambda x, labels, *, axis=-1: -_sparse(x, labels, axis=axis),
+    "linear_cross_entropy": _linear,
 }
 _KNOWN = _JAX if optax is None else _JAX | _OPTAX
 NATIVE: Mapping[str, Callable[..., Any]] = {name: _standard(op) for name, op in _KNOWN.items()}

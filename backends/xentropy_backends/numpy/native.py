@@ -38,6 +38,15 @@ def _kl(x: Any, labels: Any, *, temperature: float = 1.0) -> Any:
     return np.sum(special.rel_entr(labels, p), axis=-1) * temperature**2
 
 
+def _entropy(x: Any, labels: Any, *, axis: int = -1) -> Any:
+    return special.entr(special.softmax(x, axis=axis)).sum(axis=axis)
+
+
+def _linear(x: Any, labels: Any, *, weight: Any, bias: Any = None) -> Any:
+    logits = x @ weight.T
+    return _either(logits if bias is None else logits + bias, labels)
+
+
 def _quiet(op: Callable[..., Any]) -> Callable[..., Any]:
     call: Callable[..., Any] = np.errstate(all="ignore")(op)
     return call
@@ -54,6 +63,10 @@ _SCIPY: dict[str, Callable[..., Any]] = {
         x, axis=axis, keepdims=keepdims
     ),
     "log_softmax": lambda x, labels, *, axis=-1: special.log_softmax(x, axis=axis),
+    "softmax_statistics.log_prob": lambda x, labels: -_sparse(x, labels),
+    "softmax_statistics.logsumexp": lambda x, labels, *, axis=-1: special.logsumexp(x, axis=axis),
+    "softmax_statistics.entropy": _entropy,
+    "linear_cross_entropy": _linear,
 }
 _KNOWN = {} if special is None else _SCIPY
 NATIVE: Mapping[str, Callable[..., Any]] = {name: _quiet(op) for name, op in _KNOWN.items()}

@@ -43,6 +43,11 @@ def _logsumexp(x: Any, labels: Any, *, axis: int = -1, keepdims: bool = False) -
     return tf.reduce_logsumexp(x, axis=axis, keepdims=keepdims)
 
 
+def _linear(x: Any, labels: Any, *, weight: Any, bias: Any = None) -> Any:
+    logits = tf.matmul(x, weight, transpose_b=True)
+    return _either(logits if bias is None else logits + bias, labels)
+
+
 def _log_softmax(x: Any, labels: Any, *, axis: int = -1) -> Any:
     return tf.nn.log_softmax(x, axis=axis)
 
@@ -57,5 +62,8 @@ NATIVE: Mapping[str, Callable[..., Any]] = {
     "absolute_error": _absolute,
     "logsumexp": _logsumexp,
     "log_softmax": _log_softmax,
+    "softmax_statistics.log_prob": lambda x, labels: -_sparse(x, labels),
+    "softmax_statistics.logsumexp": _logsumexp,
+    "linear_cross_entropy": _linear,
 }
 """Public name of a loss to ``op(prediction, labels, **options)``, of the same shape."""

@@ -56,6 +56,36 @@ def _kl(x: Any, labels: Any, *, temperature: float = 1.0) -> Any:
     return terms.sum(dim=-1) * temperature**2
 
 
+def _linear(
+    x: Any,
+    labels: Any,
+    *,
+    weight: Any,
+    bias: Any = None,
+    class_weight: Any = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+) -> Any:
+    return F.linear_cross_entropy(
+        x,
+        weight,
+        labels.to(x.dtype) if labels.is_floating_point() else labels,
+        linear_bias=bias,
+        weight=class_weight,
+        ignore_index=ignore_index,
+        reduction="none",
+        label_smoothing=label_smoothing,
+    )
+
+
+def _log_prob(x: Any, labels: Any) -> Any:
+    return torch.distributions.Categorical(logits=x).log_prob(labels)
+
+
+def _entropy(x: Any, labels: Any) -> Any:
+    return torch.distributions.Categorical(logits=x).entropy()
+
+
 def _pointwise(op: Callable[..., Any], reduction: str = "none") -> Callable[..., Any]:
     def call(x: Any, labels: Any) -> Any:
         return op(x, labels.to(x.dtype), reduction=reduction)
@@ -71,6 +101,8 @@ def _smooth_l1(x: Any, labels: Any, *, beta: float = 1.0) -> Any:
     return F.smooth_l1_loss(x, labels.to(x.dtype), reduction="none", beta=beta)
 
 
+# New in PyTorch 2.13.
+_LINEAR = {"linear_cross_entropy": _linear} if hasattr(F, "linear_cross_entropy") else {}
 NATIVE: Mapping[str, Callable[..., Any]] = {
     "cross_entropy": _cross_entropy,
     "softmax_cross_entropy": _cross_entropy,
@@ -90,5 +122,9 @@ NATIVE: Mapping[str, Callable[..., Any]] = {
         x, axis, keepdim=keepdims
     ),
     "log_softmax": lambda x, labels, *, axis=-1: F.log_softmax(x, dim=axis),
+    "softmax_statistics.log_prob": _log_prob,
+    "softmax_statistics.logsumexp": lambda x, labels, *, axis=-1: torch.logsumexp(x, axis),
+    "softmax_statistics.entropy": _entropy,
+    **_LINEAR,
 }
 """Public name of a loss to ``op(prediction, labels, **options)``, of the same shape."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -18,7 +18,12 @@ __all__ = [
     "Case",
     "by_class",
     "flatten",
+    "function",
+    "has_gradient",
+    "logits_shape",
+    "of_layer",
     "parameters",
+    "positional",
     "reduced",
     "result_shape",
     "take",
@@ -49,9 +54,17 @@ LOSSES = (
     "mean_absolute_error",
     "logsumexp",
     "log_softmax",
+    "softmax_statistics.log_prob",
+    "softmax_statistics.logsumexp",
+    "softmax_statistics.entropy",
+    "linear_cross_entropy",
+    "linear_softmax_statistics.log_prob",
+    "linear_softmax_statistics.logsumexp",
+    "linear_softmax_statistics.entropy",
 )
-"""What the command knows, in the order of the table."""
+"""What the command knows, in the order of the table; of statistics those that are real numbers."""
 
+_WITHOUT_LABELS = ("logsumexp", "entropy")
 _PER_CLASS = ("class_weight", "pos_weight", "alpha")
 _PER_EXAMPLE = ("where", "sample_weight")
 
@@ -111,13 +124,55 @@ def _rounded(x: Array, dtype: str) -> Array:
 
 
 def parameters(loss: str) -> Mapping[str, inspect.Parameter]:
-    """Return the parameters of a public loss by name."""
-    return inspect.signature(getattr(xentropy, loss)).parameters
+    """Return the parameters of a public loss by name; of a statistic those that it needs."""
+    name, _, output = loss.partition(".")
+    known = dict(inspect.signature(getattr(xentropy, name)).parameters)
+    if output:
+        del known["outputs"]
+    if output in _WITHOUT_LABELS:
+        del known["labels"], known["ignore_index"]
+    return known
+
+
+def positional(loss: str) -> tuple[str, ...]:
+    """Return what a loss is given after the predictions, in order."""
+    names = [name for name, p in parameters(loss).items() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    return tuple("labels" if name == "targets" else name for name in names[1:])
+
+
+def function(loss: str) -> Callable[..., Any]:
+    """Return the public loss, or a function of the arguments of a statistic that returns it."""
+    name, _, output = loss.partition(".")
+    call: Callable[..., Any] = getattr(xentropy, name)
+    if not output:
+        return call
+    labels = () if "labels" in parameters(loss) else (None,)
+
+    def statistic(*arrays: Any, **options: Any) -> Any:
+        return call(*arrays, *labels, outputs=output, **options)[0]
+
+    return statistic
+
+
+def has_gradient(loss: str) -> bool:
+    """Return whether the library has the gradient where a framework has none."""
+    return "." not in loss
+
+
+def of_layer(loss: str) -> bool:
+    """Return whether the predictions are features, and the logits their products."""
+    return loss.startswith("linear_")
 
 
 def by_class(loss: str) -> bool:
-    """Return whether the predictions have an axis of classes."""
-    return "axis" in parameters(loss)
+    """Return whether the predictions have an axis of classes, or of features."""
+    return "axis" in parameters(loss) or of_layer(loss)
+
+
+def logits_shape(case: Case) -> tuple[int, ...]:
+    """Return the shape of the predictions, of a layer that of its logits."""
+    shape = case.prediction.shape
+    return (*shape[:-1], len(case.options["weight"])) if of_layer(case.loss) else shape
 
 
 def reduced(case: Case) -> bool:
@@ -146,12 +201,12 @@ def flatten(case: Case) -> Case:
 
 
 def _rows(case: Case) -> Case:
-    options, shape = dict(case.options), case.prediction.shape
+    options, shape = dict(case.options), logits_shape(case)
     axis = options.pop("axis", -1) % len(shape)
     options.pop("keepdims", None)
     batch = shape[:axis] + shape[axis + 1 :]
 
-    def spread(x: Any) -> Array:
+    def spread(x: Any, shape: tuple[int, ...] = shape) -> Array:
         return np.moveaxis(np.broadcast_to(x, shape), axis, -1).reshape(-1, shape[axis])
 
     masks = ("class_mask", "where") if case.labels is None else ("class_mask",)
@@ -165,7 +220,8 @@ def _rows(case: Case) -> Case:
     if labels is not None:
         index = labels.dtype.kind in "iu" and labels.shape == batch and _takes_index(case.loss)
         labels = labels.reshape(-1) if index else spread(labels)
-    return replace(case, prediction=spread(case.prediction), labels=labels, options=options)
+    prediction = spread(case.prediction, case.prediction.shape)
+    return replace(case, prediction=prediction, labels=labels, options=options)
 
 
 def _takes_index(loss: str) -> bool:

@@ -189,10 +189,10 @@ def bound(loss: str, options: Mapping[str, Any]) -> Bound:
     Notes
     -----
     A focal loss is a power of 1 - p, which multiplies its relative error by gamma.
-    `linear_cross_entropy` has no bound of its own: see `beside`.
+    What is computed of a linear layer has no bound of its own: see `beside`.
     """
-    if loss == "linear_cross_entropy":
-        msg = "linear_cross_entropy is held to the error of the dense computation, not to a bound"
+    if loss.startswith("linear_"):
+        msg = f"{loss} is held to the error of the dense computation, not to a bound"
         raise ValueError(msg)
     if loss in _FOCAL:
         more = 1.0 + float(options.get("gamma", 2.0))

@@ -19,11 +19,12 @@ _STEPS = 2000
 _RATE, _MOMENTUM = 2.0, 0.9
 
 
-def trained() -> tuple[Array, Array]:
-    """Return logits of shape (1797, 10) and labels, the classifier trained until it is confident.
+def trained() -> tuple[Array, Array, Array]:
+    """Return features of 1797 digits, the weight of a class in each column, and labels.
 
-    Descent along the library's own gradient, divided by the loss: the logits of a separable problem
-    otherwise grow with the logarithm of the number of steps.
+    The classifier is trained until it is confident: descent along the library's own gradient,
+    divided by the loss: the logits of a separable problem otherwise grow with the logarithm of the
+    number of steps.
 
     Raises
     ------
@@ -45,4 +46,4 @@ def trained() -> tuple[Array, Array]:
         speed = _MOMENTUM * speed - _RATE / losses.sum() * (features.T @ gradient)
         weight = weight + speed
         logits = features @ weight
-    return logits, labels
+    return features, weight, labels

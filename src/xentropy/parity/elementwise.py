@@ -26,6 +26,7 @@ __all__ = [
     "raised",
     "reciprocal",
     "row_sums",
+    "stored",
     "times",
 ]
 
@@ -46,6 +47,14 @@ times: Any = np.frompyfunc(lambda a, f: mp.zero if a == 0 else a * f, 2, 1)
 by_coefficient: Any = np.frompyfunc(lambda a, f: f if a != 0 or mp.isfinite(f) else mp.zero, 2, 1)
 reciprocal: Any = np.frompyfunc(lambda x: 1 / x if x != 0 else mp.inf, 1, 1)
 over: Any = np.frompyfunc(lambda a, b: a / b if b != 0 else mp.zero, 2, 1)
+
+
+def stored(array: Any, compute: str) -> Array:
+    """Return `array` as stored in the compute dtype, as mpf; mpf given as such stay as they are."""
+    array = np.asarray(array)
+    if array.dtype != object:
+        array = array.astype(compute).astype(object)
+    return np.asarray(mpf(array), dtype=object)
 
 
 def finite(x: Array) -> Array:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .cases import LOSSES, Case
+from .cases import LOSSES, Case, of_layer, positional
 
 __all__ = ["MAIN", "arguments", "digits", "founding", "with_index"]
 
@@ -27,6 +27,9 @@ _INDEX_LOSSES = (
     "softmax_focal_cross_entropy",
     "poly_cross_entropy",
     "sparse_categorical_cross_entropy",
+    "softmax_statistics.log_prob",
+    "linear_cross_entropy",
+    "linear_softmax_statistics.log_prob",
 )
 
 
@@ -37,7 +40,7 @@ def _softmax(x: Array) -> Array:
 
 def arguments(loss: str, logits: Array, labels: Array) -> tuple[Array, Array | None]:
     """Return predictions and labels that suit a loss, from logits and one-hot or binary labels."""
-    if loss in ("logsumexp", "log_softmax"):
+    if "labels" not in positional(loss):
         return logits, None
     prediction = logits
     if loss == "binary_cross_entropy":
@@ -62,11 +65,13 @@ def with_index(case: Case) -> Iterator[Case]:
 def founding() -> Iterator[Case]:
     """Yield the examples of the founding document, for losses that it does not name as well."""
     for loss in LOSSES:
+        # A layer of ones, whose logits are its features.
+        options: dict[str, Any] = {"weight": np.eye(3)} if of_layer(loss) else {}
         if loss in _INDEX_LOSSES:
             prediction, _ = arguments(loss, _ROWS, _ROWS)
-            yield Case("founding", loss, prediction, _INDEX)
+            yield Case("founding", loss, prediction, _INDEX, options)
         elif loss != "weighted_sigmoid_cross_entropy":
-            yield Case("founding", loss, *arguments(loss, _LOGITS, _LABELS))
+            yield Case("founding", loss, *arguments(loss, _LOGITS, _LABELS), options)
     yield Case("founding, index labels", "cross_entropy", _ROWS, _INDEX)
     for weight in (0.5, 2.0, np.array([0.5, 2.0, 3.0])):
         shown = weight.tolist() if isinstance(weight, np.ndarray) else weight
@@ -75,11 +80,17 @@ def founding() -> Iterator[Case]:
         yield Case(name, "weighted_sigmoid_cross_entropy", _LOGITS, _LABELS, options)
 
 
-def digits(logits: Array, labels: Array, most: int, bulk: tuple[str, ...]) -> Iterator[Case]:
+def digits(
+    features: Array, weight: Array, labels: Array, most: int, bulk: tuple[str, ...]
+) -> Iterator[Case]:
     """Yield the digits under their classifier: `most` of them for losses not in `bulk`."""
-    one_hot = np.eye(logits.shape[1])[labels]
+    logits, one_hot = features @ weight, np.eye(weight.shape[1])[labels]
     for loss in LOSSES:
         rows = slice(None if loss in bulk else most)
-        options = {"pos_weight": 2.0} if loss == "weighted_sigmoid_cross_entropy" else {}
+        options: dict[str, Any] = {}
+        if loss == "weighted_sigmoid_cross_entropy":
+            options = {"pos_weight": 2.0}
         prediction, targets = arguments(loss, logits[rows], one_hot[rows])
+        if of_layer(loss):
+            prediction, options = features[rows], {"weight": weight.T.copy()}
         yield from with_index(Case("digits", loss, prediction, targets, options))

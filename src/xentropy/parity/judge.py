@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import compare
-from .cases import Case, by_class, result_shape
+from .cases import Case, by_class, logits_shape, of_layer, result_shape
 from .truth import Part, Truths
 
 __all__ = ["Errors", "Result", "judge"]
@@ -111,12 +111,20 @@ class _Sums:
 
 
 def _terms(case: Case) -> float:
-    """Return how many terms of weight 1 a loss or a gradient adds up at most."""
-    weights = (np.max(np.abs(v), initial=1.0) for k, v in case.options.items() if "weight" in k)
-    axis = case.options.get("axis", -1)
-    return float(case.prediction.shape[axis] if case.prediction.ndim else 1) * max(
-        weights, default=1.0
-    )
+    """Return how many terms of weight 1 a loss or a gradient adds up at most.
+
+    In an entropy a probability of 0 has the weight -log(p) of the largest that is flushed to 0.
+    """
+    weights = [np.max(np.abs(v), initial=1.0) for k, v in case.options.items() if "weight" in k]
+    if case.loss.endswith(".entropy"):
+        weights.append(-np.log(np.finfo(_computed_in(case)).tiny))
+    shape = logits_shape(case)
+    count = shape[case.options.get("axis", -1)] if shape else 1
+    return float(count) * max(weights, default=1.0)
+
+
+def _computed_in(case: Case) -> str:
+    return "float64" if case.dtype == "float64" else "float32"
 
 
 def _errors(
@@ -155,24 +163,23 @@ def judge(
     arrays: Mapping[str, Array],
 ) -> Result:
     """Return the errors of what a worker wrote about a case, and whether they are allowed."""
-    result = "float64" if case.dtype == "float64" else "float32"
-    expected = {"value": result, "gradient": case.dtype}
-    known = compare.bound(case.loss, case.options)
-    bounds = {"value": known.value, "gradient": known.gradient_in(case.dtype)}
+    expected = {"value": _computed_in(case), "gradient": case.dtype}
     failures = [record["error"]] if record.get("error") else []
     failures += [truths.doubt] if truths.doubt else []
     quantities: dict[str, tuple[Array, str]] = {}
     native_error = record.get("native_error", "")
     for name, got in arrays.items():
-        kind = name.removeprefix("native_")
+        kind = name.rpartition("_")[2]
         shape = case.prediction.shape if kind == "gradient" else result_shape(case)
         if got.shape == shape:
             quantities[name] = (_classes_last(case, got), expected[kind])
-        elif name == kind:
-            failures.append(f"{kind} has shape {got.shape}, not {shape}")
-        else:
+        elif name.startswith("native_"):
             native_error = f"{kind} has shape {got.shape}, not {shape}"
+        else:
+            failures.append(f"{name} has shape {got.shape}, not {shape}")
     errors = _errors(quantities, truths, _terms(case))
+    dense = {kind: errors.pop(f"dense_{kind}", None) for kind in expected}
+    bounds = _bounds(case, dense)
     for kind in sorted(expected.keys() & arrays.keys(), reverse=True):
         failures += _complaints(kind, errors.get(kind), bounds[kind], record, expected[kind])
     return Result(
@@ -189,6 +196,21 @@ def judge(
     )
 
 
+def _bounds(case: Case, dense: Mapping[str, Errors | None]) -> dict[str, float]:
+    """Return the bounds in ulp: those of the loss, of a layer the errors of logits held and more.
+
+    NaN, which no error is within, where there are no such errors.
+    """
+    if not of_layer(case.loss):
+        known = compare.bound(case.loss, case.options)
+        return {"value": known.value, "gradient": known.gradient_in(case.dtype)}
+    narrow = {"gradient": case.dtype in ("float16", "bfloat16")}
+    return {
+        kind: math.nan if e is None else compare.beside(e.each, rounded=narrow.get(kind, False))
+        for kind, e in dense.items()
+    }
+
+
 def _complaints(
     kind: str, errors: Errors | None, bound: float, record: Mapping[str, Any], dtype: str
 ) -> list[str]:
@@ -199,5 +221,5 @@ def _complaints(
         place = f" at {list(errors.at)}" if errors.at else ""
         digits = 17 if dtype == "float64" else 9  # that tell any two numbers of it apart
         numbers = f"got {errors.got:.{digits}g}, true {errors.true:.{digits}g}"
-        found.append(f"{kind} {errors.largest:.3g} ulp > {bound:g}{place}: {numbers}")
+        found.append(f"{kind} {errors.largest:.3g} ulp > {bound:.3g}{place}: {numbers}")
     return found

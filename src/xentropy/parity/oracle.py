@@ -1,7 +1,8 @@
 """The true losses and gradients, worked out slowly on mpmath from the definitions.
 
 It shares no code with the library: what the two agree on was derived twice. The definitions are in
-`families`, their arithmetic in `elementwise`; here the caller's arrays become rows and back.
+`families` and `statistics`, their arithmetic in `elementwise`; here the caller's arrays become rows
+and back.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .elementwise import Array, Mpf, by_coefficient, mp, mpf, row_sums, times
+from .elementwise import Array, Mpf, by_coefficient, mp, mpf, row_sums, stored, times
 from .families import SPECS, Pair, Rows, Spec, softmax
+from .statistics import statistics
 
 __all__ = ["Truth", "evaluate", "mp", "reduce"]
 
@@ -41,14 +43,6 @@ class Truth:
     grads: dict[str, Array]
     grad_scales: dict[str, Array]
     weight: Array
-
-
-def _exact(array: Any, compute: str) -> Array:
-    """Return `array` as stored in the compute dtype, as mpf; mpf given as such stay as they are."""
-    array = np.asarray(array)
-    if array.dtype != object:
-        array = array.astype(compute).astype(object)
-    return np.asarray(mpf(array), dtype=object)
 
 
 @dataclass(frozen=True)
@@ -122,7 +116,7 @@ def _read(
     if layout.classes == 0:
         msg = f"the oracle needs at least one class, not {shape} along axis {axis}"
         raise ValueError(msg)
-    number = {k: _exact(options.pop(k, v), compute).item() for k, v in spec.numbers.items()}
+    number = {k: stored(options.pop(k, v), compute).item() for k, v in spec.numbers.items()}
     w = options.pop(spec.weight, None)
     mask = options.pop("class_mask", True) if spec.by_class else True
     mask = True if mask is None else mask
@@ -136,11 +130,11 @@ def _read(
     if indices:
         t, wrong, ignored = _one_hots(labels, layout, ignore_index)
     else:
-        t = layout.rows(_exact(labels, compute))
+        t = layout.rows(stored(labels, compute))
     rows = Rows(
-        x=layout.rows(_exact(prediction, compute)),
+        x=layout.rows(stored(prediction, compute)),
         t=t,
-        w=layout.rows(_exact(1 if w is None else w, compute), vector=True),
+        w=layout.rows(stored(1 if w is None else w, compute), vector=True),
         weighted=w is not None,
         kept=layout.rows(np.asarray(mask), vector=np.ndim(mask) == 1),
         number=number,
@@ -153,7 +147,7 @@ def _read(
         given[spec.labels] = labels
     shapes = {name: np.asarray(array).shape for name, array in given.items() if array is not None}
     live = ~ignored & layout.examples(np.asarray(True if where is None else where))
-    each = layout.examples(_exact(1 if sample_weight is None else sample_weight, compute))
+    each = layout.examples(stored(1 if sample_weight is None else sample_weight, compute))
     return _Call(spec, layout, rows, shapes, wrong, live, each)
 
 
@@ -213,11 +207,11 @@ def evaluate(
     Parameters
     ----------
     loss
-        The public name.
+        The public name; of statistics with a dot and the name of one.
     prediction
         Any real floating dtype; an object array of mpf is taken as it is.
     labels
-        Index, distribution or binary labels, or targets; None for `logsumexp` and `log_softmax`.
+        Index, distribution or binary labels, or targets; None where none are needed.
     dtype
         ``"float64"`` to compute in it; with any other the compute dtype is float32. Arrays and
         numeric options are converted to it before their exact values are taken.
@@ -235,6 +229,8 @@ def evaluate(
     compute = "float64" if dtype == "float64" else "float32"
     if loss in ("logsumexp", "log_softmax"):
         return _normalizer(loss, prediction, compute, wrt, **options)
+    if loss.startswith("softmax_statistics."):
+        return _statistic(loss, prediction, labels, compute, wrt, **options)
     more = any(name not in (SPECS[loss].first, "sample_weight") for name in wrt)
     call = _read(loss, prediction, labels, compute, more, options)
     found, batch, rows = call.spec.family(call.rows), call.layout.batch, call.rows
@@ -268,7 +264,7 @@ def _normalizer(
     """Return logsumexp, whose gradient is p, or log_softmax, whose sum has gradient 1 - K p."""
     shape, mask = np.shape(x), np.asarray(True if where is None else where)
     layout = _Layout(shape, axis % len(shape))
-    kept, exact = layout.rows(mask, vector=mask.ndim == 1), layout.rows(_exact(x, compute))
+    kept, exact = layout.rows(mask, vector=mask.ndim == 1), layout.rows(stored(x, compute))
     s, live = softmax(exact, kept), np.where(kept, exact, -mp.inf)
     count = row_sums(mpf(kept.astype(float)))
     if loss == "logsumexp":
@@ -291,6 +287,39 @@ def _normalizer(
         grads={name: layout.back(g, shape) for name in wrt},
         grad_scales={name: layout.back(size, shape) for name in wrt},
         weight=np.full(value.shape, mp.one),
+    )
+
+
+def _statistic(
+    loss: str,
+    x: Array,
+    labels: Any,
+    compute: str,
+    wrt: tuple[str, ...],
+    axis: int = -1,
+    class_mask: Any = None,
+    ignore_index: int | None = None,
+    scale: float = 1.0,
+) -> Truth:
+    """Return one of the statistics of a softmax that are real numbers."""
+    shape, mask = np.shape(x), np.asarray(True if class_mask is None else class_mask)
+    layout = _Layout(shape, axis % len(shape))
+    count = int(np.prod(layout.batch))
+    index = np.zeros(count, int) if labels is None else np.asarray(labels).reshape(-1)
+    found = statistics(
+        loss.partition(".")[2],
+        layout.rows(stored(x, compute)),
+        index,
+        kept=layout.rows(mask, vector=mask.ndim == 1),
+        ignored=[int(k) == ignore_index for k in index],
+        scale=stored(scale, compute).item(),
+    )
+    return Truth(
+        value=found.value.reshape(layout.batch),
+        value_scale=found.scale.reshape(layout.batch),
+        grads={name: layout.back(found.grad, shape) for name in wrt},
+        grad_scales={name: layout.back(found.grad_scale, shape) for name in wrt},
+        weight=np.full(layout.batch, mp.one),
     )
 
 

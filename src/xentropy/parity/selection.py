@@ -19,14 +19,15 @@ _BULK = tuple(loss for loss in bulk.LOSSES if loss != "cross_entropy")
 
 def _digits(quick: bool, notes: list[str]) -> Iterator[Case]:
     try:
-        logits, labels = digits.trained()
+        features, weight, labels = digits.trained()
     except ModuleNotFoundError:
         hint = 'scikit-learn is not installed: it comes with the extra "parity"'
         notes.append(f"digits left out: {hint}")
         return
     if quick:
-        logits, labels = logits[:_FEW], labels[:_FEW]
-    yield from examples.digits(logits, labels, _DIGITS, _BULK if bulk.supported() else ())
+        features, labels = features[:_FEW], labels[:_FEW]
+    known = _BULK if bulk.supported() else ()
+    yield from examples.digits(features, weight, labels, _DIGITS, known)
 
 
 def _all(quick: bool, notes: list[str]) -> Iterator[tuple[Case, tuple[str, ...]]]:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .cases import Case
+from .cases import LOSSES, Case, of_layer
 from .examples import MAIN, arguments, with_index
 
 __all__ = ["half", "long_rows", "many_classes", "options", "rows"]
@@ -28,8 +28,10 @@ _LOGITS_LOSSES = (
     "kl_divergence",
     "logsumexp",
     "log_softmax",
+    "softmax_statistics.log_prob",
+    "softmax_statistics.logsumexp",
+    "softmax_statistics.entropy",
 )
-_SOFTMAX_LOSSES = tuple(loss for loss in _LOGITS_LOSSES if "sigmoid" not in loss)
 
 
 def _confident(rng: np.random.Generator) -> tuple[Array, Array]:
@@ -93,6 +95,8 @@ def long_rows() -> Iterator[Case]:
     yield Case("1000 classes, label_smoothing", loss, x, index, smoothing, compiled=True)
     soft = rng.dirichlet(np.ones(1000), 256)
     yield Case("1000 classes, soft labels", "softmax_cross_entropy", x, soft)
+    layer = {"weight": rng.normal(size=(1000, 64)) / 2}
+    yield Case("1000 classes", "linear_cross_entropy", rng.normal(size=(256, 64)), index, layer)
 
 
 def half() -> Iterator[Case]:
@@ -122,6 +126,8 @@ def options() -> Iterator[Case]:
     yield Case("where", "logsumexp", logits, None, {"where": mask, "keepdims": True})
     yield Case("axis=0", "logsumexp", logits, None, {"axis": 0})
     yield Case("where", "log_softmax", logits, None, {"where": mask[0]})
+    yield from _statistics_options(rng, logits, index)
+    yield from _layer_options(rng, index, soft)
 
 
 def _index_options(rng: np.random.Generator, logits: Array, index: Array) -> Iterator[Case]:
@@ -223,3 +229,36 @@ def _regression_options(rng: np.random.Generator) -> Iterator[Case]:
     each = {"sample_weight": rng.uniform(0, 2, (_N, _C)), "where": rng.random((_N, 1)) < 0.7}
     for loss in ("mean_squared_error", "mean_absolute_error"):
         yield Case("sample_weight", loss, error, target, each)
+
+
+def _statistics_options(rng: np.random.Generator, logits: Array, index: Array) -> Iterator[Case]:
+    mask = (rng.random((_N, _C)) < 0.6) | np.eye(_C, dtype=bool)[index]
+    some = np.where(rng.random(_N) < 0.3, -100, index)
+    for loss in ("log_prob", "logsumexp", "entropy"):
+        name, masked = f"softmax_statistics.{loss}", {"class_mask": mask, "scale": 0.7}
+        yield Case("class_mask", name, *arguments(name, logits, np.eye(_C)[index]), masked)
+    log_prob, entropy = "softmax_statistics.log_prob", "softmax_statistics.entropy"
+    yield Case("ignore_index", log_prob, logits, some, {"ignore_index": -100})
+    yield Case("axis=0", entropy, logits.T.copy(), None, {"axis": 0})
+
+
+def _layer_options(rng: np.random.Generator, index: Array, soft: Array) -> Iterator[Case]:
+    hidden, weight = rng.normal(size=(_N, 16)), rng.normal(size=(_C, 16))
+    layer = {"weight": weight, "bias": rng.normal(size=_C), "scale": 0.7, "softcap": 5.0}
+    for loss in filter(of_layer, LOSSES):
+        yield Case("a bias and a cap", loss, *arguments(loss, hidden, np.eye(_C)[index]), layer)
+    loss = "linear_cross_entropy"
+    yield Case("soft labels", loss, hidden, soft, {"weight": weight})
+    large = hidden * 10.0 ** rng.uniform(0, 2, (_N, 1))
+    sure = (large @ weight.T).argmax(axis=1)
+    yield Case("confident rows", loss, large, sure, {"weight": weight})
+    every = {
+        "class_weight": rng.uniform(0.2, 3, _C),
+        "label_smoothing": 0.1,
+        "z_loss": 1e-4,
+        "ignore_index": -100,
+        "sample_weight": rng.uniform(0, 2, _N),
+    }
+    some = np.where(rng.random(_N) < 0.3, -100, index)
+    yield Case("all options", loss, hidden, some, layer | every)
+    yield Case("mean of all options", loss, hidden, some, layer | every | {"reduction": "mean"})

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from . import bulk, compare, oracle
-from .cases import Case, by_class, flatten, reduced, take
+from . import bulk, compare, layer, oracle
+from .cases import Case, by_class, flatten, of_layer, reduced, take
 
 __all__ = ["Part", "Truths"]
 
@@ -22,6 +22,8 @@ Array: TypeAlias = npt.NDArray[Any]
 
 _EXACT = 2**12
 """Numbers for which mpmath is asked in full: a second's worth or less."""
+_PRODUCTS, _MORE_PRODUCTS = 2**16, 2**24
+"""Of features and weights: for mpmath, and in extended precision."""
 _SAMPLE = 2**9
 """Numbers on which `bulk` is checked, or a row."""
 _KEPT = 2**23
@@ -62,13 +64,18 @@ class Truths:
         self.flat = self._plain(flatten(self.case))
         self.doubt = ""
         self._parts: list[Part] | None = None
-        large = case.prediction.size > _EXACT
-        self._bulk = large and self.flat.loss in bulk.LOSSES and bulk.supported()
+        self._layer = of_layer(self.flat.loss)
+        rows, each = self.flat.prediction.shape
+        self._each = each * len(self.flat.options["weight"]) if self._layer else each
+        most = _PRODUCTS if self._layer else _EXACT
+        large = rows * self._each > most
+        known = (*bulk.LOSSES, "linear_cross_entropy")
+        self._bulk = large and self.flat.loss in known and bulk.supported()
         self.how = "longdouble" if self._bulk else "mpmath"
-        if self._bulk:
+        if self._bulk and not (self._layer and self._each > most):
             self._check()
-        elif large and not self.reduced:
-            self._sample(_EXACT)
+        if large and not self.reduced and (self._layer or not self._bulk):
+            self._sample(_MORE_PRODUCTS if self._bulk else most)
 
     def _plain(self, flat: Case) -> Case:
         options = {k: v for k, v in flat.options.items() if k != "reduction"}
@@ -81,7 +88,7 @@ class Truths:
         yield from self._compute() if self._parts is None else self._parts
 
     def _compute(self) -> Iterator[Part]:
-        if not self._bulk:
+        if self._layer or not self._bulk:
             yield self._from_oracle()
         elif self.reduced:
             truth = bulk.evaluate(**_call(self.flat))
@@ -99,9 +106,10 @@ class Truths:
     def _from_oracle(self) -> Part:
         rows = getattr(self, "_rows", slice(None))
         chosen = self.flat if isinstance(rows, slice) else take(self.flat, rows)
-        truth = oracle.evaluate(**_call(chosen))
+        truth = (_fast if self._bulk else _exact)(chosen)
         if self.reduced:
-            return self._whole(truth, oracle.reduce(truth, self._reduction))
+            reduce = bulk.reduce if self._bulk else oracle.reduce
+            return self._whole(truth, reduce(truth, self._reduction))
         return _part(self.flat.prediction.shape[0], rows, truth, self.case.first)
 
     def _whole(self, truth: Any, value: Any) -> Part:
@@ -120,23 +128,21 @@ class Truths:
         )
 
     def _sample(self, numbers: int) -> None:
-        count, classes = self.flat.prediction.shape
-        some = max(1, numbers // classes)
+        count, some = len(self.flat.prediction), max(1, numbers // self._each)
         if some < count:
             chosen = np.random.default_rng(0).choice(count, some, replace=False)
             self._rows = np.sort(chosen)
-            self.how = f"mpmath on {some} of {count} rows"
+            self.how = f"{self.how.partition(',')[0]} on {some} of {count} rows"
 
     def _check(self) -> None:
         """Compare the extended precision with mpmath on some rows; one long row is enough."""
-        count, classes = self.flat.prediction.shape
-        key = (self.flat.loss, classes)
-        if classes >= _LONG_ROW and key in self._checked:
+        count, key = len(self.flat.prediction), (self.flat.loss, self._each)
+        if self._each >= _LONG_ROW and key in self._checked:
             return
         self._checked.add(key)
-        some = min(count, max(1, _SAMPLE // classes))
+        some = min(count, max(1, _SAMPLE // self._each))
         flat = take(self.flat, np.sort(np.random.default_rng(0).choice(count, some, replace=False)))
-        true, fast = oracle.evaluate(**_call(flat)), bulk.evaluate(**_call(flat))
+        true, fast = _exact(flat), _fast(flat)
         self.how = f"longdouble, mpmath on {some} of {count} rows"
         first = self.case.first
         for got, truth, scale in (
@@ -148,8 +154,20 @@ class Truths:
                 self.doubt = f"the extended precision is off mpmath by {error:.2g} ulp of float64"
 
 
+def _exact(flat: Case) -> oracle.Truth:
+    evaluate = layer.evaluate if of_layer(flat.loss) else oracle.evaluate
+    return evaluate(**_call(flat))
+
+
+def _fast(flat: Case) -> oracle.Truth:
+    if of_layer(flat.loss):
+        return layer.evaluate(**_call(flat), large=True)
+    return bulk.evaluate(**_call(flat))
+
+
 def _call(flat: Case) -> dict[str, Any]:
-    given = {"loss": flat.loss, "prediction": flat.prediction, "labels": flat.labels}
+    first = "hidden" if of_layer(flat.loss) else "prediction"
+    given = {"loss": flat.loss, first: flat.prediction, "labels": flat.labels}
     return given | {"dtype": flat.dtype, "wrt": (flat.first,), **flat.options}
 
 

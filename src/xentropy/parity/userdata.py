@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import xentropy
 
 from . import bulk
-from .cases import LOSSES, Case, parameters, reduced
+from .cases import LOSSES, Case, function, logits_shape, of_layer, parameters, positional, reduced
 
 __all__ = ["BadInputError", "case", "check_loss"]
 
@@ -25,6 +26,8 @@ _WORDS = {"true": True, "false": False, "none": None}
 _FLOATS = ("float16", "float32", "float64")
 _FLOATS_TEXT = "float16 to float64"
 _MOST = 2**12
+_FEW_WEIGHTS, _MANY_WEIGHTS = 2**18, 2**26
+"""A row of products takes seconds: of so many in mpmath, in extended precision."""
 
 
 class BadInputError(Exception):
@@ -85,8 +88,8 @@ def _option(text: str) -> tuple[str, Any]:
 def _check_options(loss: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options, checked by name, without those that are None as by default."""
     known = {name: p for name, p in parameters(loss).items() if p.kind == p.KEYWORD_ONLY}
-    if loss == "weighted_sigmoid_cross_entropy":
-        known["pos_weight"] = parameters(loss)["pos_weight"]
+    required = [name for name in positional(loss) if name != "labels"]
+    known |= {name: parameters(loss)[name] for name in required}
     known = {name: p for name, p in known.items() if name not in _NOT_OPTIONS}
     for name, value in options.items():
         if name not in known:
@@ -98,9 +101,11 @@ def _check_options(loss: str, options: dict[str, Any]) -> dict[str, Any]:
         if isinstance(known[name].default, bool) and not isinstance(value, bool):
             msg = f"--option {name}: neither true nor false"
             raise BadInputError(msg)
-    if loss == "weighted_sigmoid_cross_entropy" and "pos_weight" not in options:
-        msg = f"{loss} needs --option pos_weight=NUMBER or pos_weight=@FILE.npy"
-        raise BadInputError(msg)
+    for name in required:
+        if name not in options:
+            number = "" if of_layer(loss) else f"{name}=NUMBER or "
+            msg = f"{loss} needs --option {number}{name}=@FILE.npy"
+            raise BadInputError(msg)
     return {k: v for k, v in options.items() if v is not None or known[k].default is not None}
 
 
@@ -143,7 +148,7 @@ def case(
     given = dict(_option(text) for text in options)
     loss = loss or _usual_loss(x, t, given.get("axis", -1))
     check_loss(loss)
-    if ("labels" in parameters(loss) or "targets" in parameters(loss)) != (t is not None):
+    if ("labels" in positional(loss)) != (t is not None):
         msg = f"--labels: {loss} " + ("takes none" if t is not None else "needs them")
         raise BadInputError(msg)
     found = Case("yours", loss, x, t, _check_options(loss, given), x.dtype.name, compiled)
@@ -156,9 +161,11 @@ def case(
 
 def _try(found: Case) -> None:
     """Call the loss, whose own words say best what does not fit."""
-    arguments = [found.prediction] if found.labels is None else [found.prediction, found.labels]
+    given = {"labels": found.labels, **found.options}
+    arguments = [given.pop(name) for name in positional(found.loss)]
+    given.pop("labels", None)
     try:
-        getattr(xentropy, found.loss)(*arguments, **found.options)
+        function(found.loss)(found.prediction, *arguments, **given)
     except xentropy.XentropyError as error:
         rule, *lines = str(error).splitlines()
         # What came, without where it lies: "  labels: int64[5] numpy cpu".
@@ -167,12 +174,21 @@ def _try(found: Case) -> None:
 
 
 def _check_size(found: Case) -> None:
-    size = found.prediction.size
+    size = math.prod(logits_shape(found))
     if size == 0 and (not reduced(found) or found.prediction.shape[-1] == 0):
         msg = f"nothing to compare: --logits {_describe(found.prediction)} holds no numbers"
         raise BadInputError(msg)
     if reduced(found) and size > _MOST and not _in_bulk(found.loss):
         msg = f"--option reduction: no oracle for a {found.loss} of this size; leave it out"
+        raise BadInputError(msg)
+    if of_layer(found.loss):
+        _check_weight(found.loss, found.options["weight"].size)
+
+
+def _check_weight(loss: str, count: int) -> None:
+    wide = loss == "linear_cross_entropy" and bulk.supported()
+    if count > (_MANY_WEIGHTS if wide else _FEW_WEIGHTS):
+        msg = f"--option weight: no oracle for a {loss} of {count} weights"
         raise BadInputError(msg)
 
 

@@ -25,6 +25,7 @@ import xentropy
 from xentropy.dispatch import installed_backends
 from xentropy.testing.harness import Harness, load_harness
 
+from . import cases, held
 from .cases import Case
 from .exchange import read_cases, write_arrays
 
@@ -90,14 +91,15 @@ def _function(
     loss: str, mode: str, scalars: tuple[tuple[str, Any], ...], names: tuple[str, ...]
 ) -> Function:
     """Return a function of arrays, in a code object of its own: torch counts compilations by it."""
-    call = getattr(xentropy, loss)
+    call, order = cases.function(loss), cases.positional(loss)
 
     def run(prediction: Tensor, *arrays: Tensor) -> Tensor:
-        given = dict(zip(names, arrays, strict=True))
-        labels = [given.pop("labels")] if "labels" in given else []
-        return call(prediction, *labels, **given, **dict(scalars))
+        given = dict(zip(names, arrays, strict=True)) | dict(scalars)
+        first = [given.pop(name) for name in order if name in given]
+        return call(prediction, *first, **given)
 
-    run.__code__ = run.__code__.replace(co_name=f"{loss}_{mode}_{len(names)}")
+    name = f"{loss}_{mode}_{len(names)}".replace(".", "_")
+    run.__code__ = run.__code__.replace(co_name=name)
     return types.FunctionType(run.__code__, run.__globals__, closure=run.__closure__)
 
 
@@ -116,21 +118,26 @@ class _Call:
 
     def ours(self, mode: str) -> dict[str, Array]:
         """Return the loss and its gradient as the library computes them in a mode."""
-        scalars = tuple(sorted(self.scalars.items()))
-        function = _compiled(self.harness, mode, self.case.loss, scalars, tuple(self.arrays))
-        arrays = tuple(self.arrays.values())
-        if type(self.harness).gradient is Harness.gradient:
-            labels = [self.arrays["labels"]] if "labels" in self.arrays else []
-            rest = {k: v for k, v in self.arrays.items() if k != "labels"} | self.scalars
-            both = xentropy.value_and_grad(getattr(xentropy, self.case.loss))
-            value, gradient = both(self.prediction, *labels, **rest)
-        else:
-            value = function(self.prediction, *arrays)
-            gradient = self.gradient(lambda x: function(x, *arrays))
-        return {"value": self.harness.numpy(value), "gradient": self.harness.numpy(gradient)}
+        given = self.prediction, self.arrays, self.scalars
+        return self._numpy(_computed(self.harness, mode, self.case.loss, *given))
 
-    def gradient(self, function: Function) -> Tensor:
-        return self.harness.gradient(lambda x: _total(function(x)), (self.prediction,), (0,))[0]
+    def dense(self) -> dict[str, Array]:
+        """Return the same of logits that the framework holds, its own products."""
+        rest = self.arrays | self.scalars
+        rest.pop("max_memory", None)
+        of_layer = {k: rest.pop(k) for k in held.LAYER if k in rest}
+        wide = "float64" if self.case.dtype == "float64" else "float32"
+        layer = held.hold(self.prediction, **of_layer, dtype=wide)
+        arrays = {k: v for k, v in rest.items() if k in self.arrays}
+        scalars = {k: v for k, v in rest.items() if k not in arrays}
+        loss = self.case.loss.removeprefix("linear_")
+        found = _computed(self.harness, "eager", loss, layer.logits, arrays, scalars)
+        if "gradient" in found:
+            found["gradient"] = layer.back(found["gradient"])["hidden"]
+        return {f"dense_{name}": array for name, array in self._numpy(found).items()}
+
+    def _numpy(self, found: Mapping[str, Tensor]) -> dict[str, Array]:
+        return {name: self.harness.numpy(array) for name, array in found.items()}
 
     def native(self, op: Function) -> dict[str, Array]:
         """Return what the framework's own op gives; nothing where it does not take the options."""
@@ -142,9 +149,35 @@ class _Call:
             return {}
         found = {"native_value": self.harness.numpy(op(self.prediction, labels, **options))}
         if type(self.harness).gradient is not Harness.gradient:
-            gradient = self.gradient(lambda x: op(x, labels, **options))
+            gradient = _gradient(self.harness, lambda x: op(x, labels, **options), self.prediction)
             found["native_gradient"] = self.harness.numpy(gradient)
         return found
+
+
+def _gradient(harness: Harness, function: Function, x: Tensor) -> Tensor:
+    return harness.gradient(lambda x: _total(function(x)), (x,), (0,))[0]
+
+
+def _computed(
+    harness: Harness,
+    mode: str,
+    loss: str,
+    x: Tensor,
+    arrays: Mapping[str, Tensor],
+    scalars: Mapping[str, Any],
+) -> dict[str, Tensor]:
+    """Return a loss in a mode, and its gradient where the library or the framework has it."""
+    if type(harness).gradient is Harness.gradient and cases.has_gradient(loss):
+        rest = {**arrays, **scalars}
+        first = [rest.pop(name) for name in cases.positional(loss) if name in rest]
+        value, gradient = xentropy.value_and_grad(cases.function(loss))(x, *first, **rest)
+        return {"value": value, "gradient": gradient}
+    given, names = tuple(arrays.values()), tuple(arrays)
+    function = _compiled(harness, mode, loss, tuple(sorted(scalars.items())), names)
+    found = {"value": function(x, *given)}
+    if type(harness).gradient is not Harness.gradient:
+        found["gradient"] = _gradient(harness, lambda x: function(x, *given), x)
+    return found
 
 
 @functools.cache
@@ -175,6 +208,8 @@ def runs(harness: Harness, case: Case, natives: Mapping[str, Function]) -> Itera
             continue
         try:
             record["arrays"] = call.ours(mode)
+            if cases.of_layer(case.loss):
+                record["arrays"] |= call.dense()
         except Exception as error:  # what the library raises is a result
             record["error"] = _line(error)
         op = natives.get(case.loss)

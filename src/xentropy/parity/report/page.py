@@ -49,7 +49,7 @@ def _plot(table: list[Row]) -> dict[str, Any]:
         rows_ = [row for row in chosen if row.loss == loss]
         bound = max(row.bound for row in rows_)
         marks = [mark for row in rows_ for mark in _marks(row)]
-        losses.append({"name": loss, "bound": f"{bound:g}", "limit": _x(bound), "marks": marks})
+        losses.append({"name": loss, "bound": f"{bound:.3g}", "limit": _x(bound), "marks": marks})
     ticks = [{"x": _x(10.0**k), "text": _power(k)} for k in range(int(_LOW), int(_HIGH), 2)]
     return {"losses": losses, "ticks": ticks, "dtype": chosen[0].dtype if chosen else ""}
 

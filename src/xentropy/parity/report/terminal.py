@@ -63,7 +63,8 @@ def verdict(found: Comparison, console: Console) -> None:
     if len(lines) > _MOST:
         console.print(f"[red]and {len(lines) - _MOST} more: --json FILE lists them all[/red]")
     native = "native: the framework's own op in the same unit, - where it has none"
-    console.print("ulp of the result and of the gradient", style="dim")
+    ulp = "ulp of the result and of the gradient, of a layer of the terms of its products"
+    console.print(ulp, style="dim")
     console.print(native, style="dim")
     count, over = sum(not r.left_out for r in found.results), len(found.failed)
     what = f"{_plural(count, 'comparison')}, {_plural(len(found.about), 'framework')}"
