@@ -23,7 +23,10 @@ for module in os.environ.get("XENTROPY_TESTS_WITHOUT", "").split():
 ROOMS = Path(__file__).resolve().parent.parent / "backends" / "xentropy_backends"
 # The folder of the array API standard is tested with the library that is nothing but the standard.
 STANDS_FOR = {"array_api": "array_api_strict"}
-BACKENDS = tuple(STANDS_FOR.get(p.parent.name, p.parent.name) for p in ROOMS.glob("*/harness.py"))
+BACKENDS = (
+    *(STANDS_FOR.get(p.parent.name, p.parent.name) for p in ROOMS.glob("*/harness.py")),
+    "cupy",  # by the folder of the standard; it needs a GPU
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=(*BACKENDS, "none"),
         help="the backend of this run; none runs the tests that need no backend",
     )
+    parser.addoption("--device", help="where the tests marked gpu run; default: accelerators")
 
 
 def chosen(config: pytest.Config) -> Harness | None:
@@ -58,16 +62,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     drop: list[pytest.Item] = []
     for item in items:
         needs = "harness" in getattr(item, "fixturenames", ())
-        (keep if needs == (name != "none") else drop).append(item)
+        serves = needs == (name != "none") and not waits(item, config)
+        (keep if serves else drop).append(item)
     config.hook.pytest_deselected(items=drop)
     items[:] = keep
     if name != "none":
         expect_failures(items, known_failures(name))
 
 
+def waits(item: pytest.Item, config: pytest.Config) -> bool:
+    """Whether a test waits for an accelerator; one of them stays, to say that there is none."""
+    harness, there = chosen(config), config.getoption("--device")
+    if harness is None or there or "gpu" not in item.keywords or harness.accelerators():
+        return False
+    return not item.name.startswith("test_results_stay_there")
+
+
 def known_failures(name: str) -> list[dict[str, Any]]:
     """The entries of a backend's ``xfails.toml``: ``test`` (a pattern), ``reason``, ``link``."""
-    room = ROOMS / ("array_api" if name == "array_api_strict" else name)
+    room = ROOMS / ("array_api" if name in ("array_api_strict", "cupy") else name)
     entries = tomllib.loads((room / "xfails.toml").read_text(encoding="utf-8")).get("xfail", [])
     for entry in entries:
         if not {"test", "reason", "link"} <= entry.keys():

@@ -18,17 +18,24 @@ ROOMS = Path(__file__).resolve().parent.parent / "backends" / "xentropy_backends
 NO_LOSSES = {"Mean", "backend_of", "register_backend", "strict", "value_and_grad"}
 
 
+def cells(name: str) -> list[tuple[str, str]]:
+    """The ways of the framework, each with what it derives."""
+    ways = {} if name == "none" else load_harness(name).ways
+    return [(way, column) for way, columns in ways.items() for column in columns]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Pair the ways of the framework with what each of them derives."""
     if "cell" in metafunc.fixturenames:
-        name = str(metafunc.config.getoption("--backends"))
-        ways = {} if name == "none" else load_harness(name).ways
-        cells = [(way, column) for way, columns in ways.items() for column in columns]
-        metafunc.parametrize("cell", cells, ids=lambda cell: f"{cell[0]}: {cell[1]}")
+        found = cells(str(metafunc.config.getoption("--backends")))
+        metafunc.parametrize("cell", found, ids=lambda cell: f"{cell[0]}: {cell[1]}")
 
 
 @pytest.mark.parametrize("entry", ALL, ids=str)
 def test_cell(harness: Harness, cell: tuple[str, str], entry: Entry) -> None:
+    assert_cell(harness, cell, entry)
+
+
+def assert_cell(harness: Harness, cell: tuple[str, str], entry: Entry) -> None:
     """Within the bounds; a second call, of other numbers, compiles nothing."""
     way, column = cell
     dtype = dtype_of(harness, column)

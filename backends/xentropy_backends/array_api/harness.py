@@ -1,7 +1,10 @@
-"""The array API standard as tests see it: `array_api_strict`, which is nothing but the standard."""
+"""The array API standard as tests see it: `array_api_strict`, which is nothing else, and CuPy."""
 
 from __future__ import annotations
 
+import functools
+import importlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import array_api_strict
@@ -9,7 +12,7 @@ import numpy as np
 
 from xentropy.testing.harness import Harness
 
-__all__ = ["harness"]
+__all__ = ["harnesses"]
 
 
 class _Strict(Harness):
@@ -23,4 +26,29 @@ class _Strict(Harness):
         return np.from_dlpack(x)
 
 
-harness = _Strict("array_api_strict")
+class _CuPy(Harness):
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._cupy = importlib.import_module(name)
+
+    def array(self, x: Any) -> Any:
+        return self._cupy.asarray(x)
+
+    def numpy(self, x: Any) -> np.ndarray[Any, Any]:
+        host: np.ndarray[Any, Any] = self._cupy.asnumpy(x)
+        return host
+
+    def accelerators(self) -> list[str]:
+        return ["cuda"] if self._cupy.cuda.is_available() else []
+
+
+@functools.cache
+def _made(kind: type[Harness], name: str) -> Harness:
+    return kind(name)
+
+
+harnesses: Mapping[str, Callable[[], Harness]] = {
+    "array_api_strict": functools.partial(_made, _Strict, "array_api_strict"),
+    "cupy": functools.partial(_made, _CuPy, "cupy"),
+}
+"""Made when they are asked for: CuPy may be missing."""

@@ -13,6 +13,7 @@ import torch
 
 from xentropy.testing.harness import Harness, Run
 from xentropy_backends.torch import devices, kernels
+from xentropy_backends.torch.adapter import backend
 from xentropy_backends.torch.ways import WAYS
 
 __all__ = ["harness"]
@@ -59,8 +60,11 @@ class _Torch(Harness):
     def array(self, x: Any) -> Any:
         host = np.array(x)
         if host.dtype.name == "bfloat16":
-            return torch.from_numpy(host.view(np.int16)).view(torch.bfloat16)
-        return torch.from_numpy(host)
+            return torch.from_numpy(host.view(np.int16)).view(torch.bfloat16).to(self.device)
+        return torch.from_numpy(host).to(self.device)
+
+    def accelerators(self) -> list[str]:
+        return [name for name in backend.devices() if name != "cpu"]
 
     def numpy(self, x: Any) -> np.ndarray[Any, Any]:
         x = x.detach().cpu()

@@ -48,6 +48,8 @@ class Harness:
     }
     #: Whether float64 arrays exist as this process is configured.
     float64 = True
+    #: Where `array` puts arrays, one of `accelerators`; None for the CPU.
+    device: str | None = None
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -86,6 +88,10 @@ class Harness:
         """
         return {}
 
+    def accelerators(self) -> list[str]:
+        """The devices at hand beside the CPU."""
+        return []
+
     def unreadable(self) -> AbstractContextManager[Any] | None:
         """Fail where a number of an array is read from Python; None where nothing can tell."""
         return None
@@ -116,8 +122,9 @@ class Harness:
 
 
 def load_harness(name: str) -> Harness:
-    """Import the harness of a backend; `array_api_strict` stands for the generic one."""
-    folder = "array_api" if name == "array_api_strict" else name
+    """Import the harness of a backend; libraries of the standard have that of the generic one."""
+    standard = name in ("array_api_strict", "cupy")
+    folder = "array_api" if standard else name
     module = importlib.import_module(f"xentropy_backends.{folder}.harness")
-    harness: Harness = module.harness
+    harness: Harness = module.harnesses[name]() if standard else module.harness
     return harness
