@@ -17,7 +17,8 @@ def layer_of(call: Call, scale: float, softcap: float | None, max_memory: int) -
         rule = "a positive number, or None"
         softcap = number(call, "softcap", softcap, rule, lambda c: 0.0 < c < float("inf"))
     factor = number(call, "scale", scale)
-    return Layer(factor, softcap, call.dtype, count(call, "max_memory", max_memory))
+    scaled = None if factor == 1.0 else factor
+    return Layer(scaled, softcap, call.dtype, count(call, "max_memory", max_memory))
 
 
 def shape_of(call: Call) -> tuple[Any, ...]:

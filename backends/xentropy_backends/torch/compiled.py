@@ -67,7 +67,7 @@ _OPERANDS = (
     "Tensor? class_mask, Tensor? sample_weight, Tensor? keep"
 )
 _COUNT = len(Operands._fields)
-_LAYER = "float scale, float? softcap, str dtype, int max_memory"
+_LAYER = "float? scale, float? softcap, str dtype, int max_memory"
 _OF_HEAD = f"({_OPERANDS}, bool is_index, float? smoothing, float? z_loss, {_LAYER})"
 _OF_ROWS = f"({_OPERANDS}, {_LAYER}, str[] outputs, int k)"
 _GRADIENTS = "(bool[] wanted, Tensor[] saved, "

@@ -43,8 +43,8 @@ Answer: TypeAlias = Callable[[Request], Arrays]
 class Layer(NamedTuple):
     """``softcap * tanh(z / softcap)`` with ``z = scale * (hidden @ weight.T + bias)``."""
 
-    scale: float
-    softcap: float | None
+    scale: Any  # a number, as softcap; None for 1
+    softcap: Any  # None for none
     dtype: str  # that it is computed in
     max_memory: int  # bytes for logits and what is made of them
 
@@ -54,13 +54,25 @@ class Head(NamedTuple):
 
     layer: Layer
     formula: Formula
-    smoothing: float | None
-    z_loss: float | None
+    smoothing: Any  # a number, as z_loss; None for 0
+    z_loss: Any
 
     @property
     def is_index(self) -> bool:
         """Whether labels are indices."""
         return self.formula is cross_entropy_index
+
+    @property
+    def numbers(self) -> Arrays:
+        """Those of the layer and of the loss, None where there is none."""
+        return self.layer.scale, self.layer.softcap, self.smoothing, self.z_loss
+
+    def numbered(
+        self, scale: Any = None, softcap: Any = None, smoothing: Any = None, z_loss: Any = None
+    ) -> Head:
+        """The same with other numbers."""
+        layer = self.layer._replace(scale=scale, softcap=softcap)
+        return Head(layer, self.formula, smoothing, z_loss)
 
     @property
     def options(self) -> Options:
@@ -104,7 +116,7 @@ def logits(xp: Namespace, layer: Layer, hidden: Any, weight: Any, bias: Any) -> 
     z = xp.matmul(hidden, weight, dtype, "b")
     if bias is not None:
         z = z + xp.reshape(xp.astype(bias, dtype), (1, -1))
-    if layer.scale != 1.0:
+    if layer.scale is not None:
         z = layer.scale * z
     return z if layer.softcap is None else layer.softcap * xp.tanh(z / layer.softcap)
 
@@ -159,7 +171,7 @@ def _by_layer(
     if layer.softcap is not None:
         u = x / layer.softcap
         g = g * ((1.0 - u) * (1.0 + u))
-    if layer.scale != 1.0:
+    if layer.scale is not None:
         g = layer.scale * g
     return (
         xp.matmul(g, given.weight, dtype) if wanted[0] else None,

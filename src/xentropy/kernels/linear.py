@@ -225,14 +225,14 @@ class _Gradients:
                     product = tiles.memory("product", len(g), tiles.features)
                     self.by_hidden[part] += np.matmul(g, tiles.weight(classes), out=product)
                 sums[0].add(g.T, hidden)
-                sums[1].add(g.T, np.full(len(g), tiles.head.layer.scale, g.dtype))
+                sums[1].add(g.T, np.full(len(g), tiles.scale, g.dtype))
             for each in sums:
                 each.finish()
         if by_hidden is not None:
             by_hidden[...] = 0
             found = self.by_hidden
-            if tiles.head.layer.scale != 1.0:
-                found *= tiles.real.type(tiles.head.layer.scale)
+            if tiles.scale != 1.0:
+                found *= tiles.scale
             by_hidden[tiles.index] = narrowed(found, by_hidden.dtype)
         pairs = zip(self.results, tiles.given[:3], strict=True)
         return tuple(None if x is None else named(x, like.dtype) for x, like in pairs)

@@ -36,6 +36,7 @@ class Tiles:
     def __init__(self, head: Head, given: Operands, index: Array | slice) -> None:
         self.head, self.given, self.index = head, given, index
         self.real: Any = np.dtype(head.layer.dtype)
+        self.scale = self.real.type(1.0 if head.layer.scale is None else head.layer.scale)
         self.n, self.features = given.weight.shape
         self.count = index.stop if isinstance(index, slice) else index.size
         self.numbers = Numbers(float(head.smoothing or 0.0), float(head.z_loss or 0.0))
@@ -92,9 +93,8 @@ class Tiles:
         return self._hidden[part.start]
 
     def _make_hidden(self, part: slice) -> Array:
-        scale = self.head.layer.scale
         x = widened(self.of_rows(self.given.hidden, part)).astype(self.real, copy=False)
-        return x if scale == 1.0 else x * self.real.type(scale)
+        return x if self.scale == 1.0 else x * self.scale
 
     def weight(self, classes: slice) -> Array:
         """The weight of some classes, in the compute dtype."""
@@ -120,7 +120,7 @@ class Tiles:
         if bias is not None or layer.softcap is not None:
             added = None
             if bias is not None:
-                added = widened(bias[classes]).astype(self.real) * self.real.type(layer.scale)
+                added = widened(bias[classes]).astype(self.real) * self.scale
             by_block(z, lambda block: _finish(block, added, layer.softcap))
         return z
 
@@ -175,14 +175,14 @@ def _part_of(x: Array, tiles: Tiles, part: slice, classes: slice) -> Array:
 
 def shares_of(head: Head, given: Operands) -> Array | None:
     """What smoothing gives a class that is kept, (N or 1, 1), but for its weight."""
-    if not head.smoothing:
+    n, smoothing = given.weight.shape[0], float(head.smoothing or 0.0)
+    if not smoothing:
         return None
-    n = given.weight.shape[0]
     if given.class_mask is None:
-        return np.full((1, 1), head.smoothing / n)
+        return np.full((1, 1), smoothing / n)
     mask = given.class_mask
     count = np.count_nonzero(mask, axis=1, keepdims=True) * (n // mask.shape[1])
-    return np.asarray(head.smoothing / np.maximum(count, 1))
+    return np.asarray(smoothing / np.maximum(count, 1))
 
 
 def by_block(x: Array, work: Callable[..., None], *others: Array) -> None:
