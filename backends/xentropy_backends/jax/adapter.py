@@ -207,6 +207,17 @@ def _statistics(axis: int, dtype: str, outputs: tuple[str, ...], k: int) -> Call
     return jax.jit(all_of_them)
 
 
+@functools.cache
+def _linear_statistics(layer: Layer, request: Request) -> Callable[..., Arrays]:
+    """Those of a layer, whose numbers are operands."""
+
+    def all_of_them(given: Operands, scale: Any, softcap: Any) -> Arrays:
+        whole = layer._replace(scale=scale, softcap=softcap)
+        return linear.statistics(whole, given, request)
+
+    return jax.jit(all_of_them)
+
+
 _REAL = {np.dtype(x) for x in (jnp.float16, jnp.bfloat16, jnp.float32, jnp.float64)}
 
 
@@ -272,7 +283,8 @@ class _JAX(AutodiffBackend):
         return linear.losses(head, given)
 
     def linear_statistics(self, layer: Layer, given: Operands, request: Request) -> Arrays:
-        return linear.statistics(layer, given, request)
+        bare = layer._replace(scale=None, softcap=None)
+        return _linear_statistics(bare, request)(given, layer.scale, layer.softcap)
 
     def plain_cross_entropy(self, x: Any, labels: Any, reduction: str) -> Any:
         if not (_is_at_home(x) and _is_at_home(labels)) or x.dtype not in _REAL:

@@ -38,6 +38,21 @@ class _JAX(Harness):
         "vmap": jax.vmap,
     }
 
+    @contextmanager
+    def compiles_nothing(self) -> Iterator[None]:
+        found: list[str] = []
+
+        def listen(event: str, duration_secs: float, **rest: Any) -> None:
+            if event.startswith("/jax/core/compile/"):
+                found.append(f"{event} {rest}")
+
+        jax.monitoring.register_event_duration_secs_listener(listen)
+        try:
+            yield
+        finally:
+            jax.monitoring.unregister_event_duration_listener(listen)
+        assert not found, found
+
     def array(self, x: Any) -> Any:
         array = jnp.asarray(x)
         if array.dtype != x.dtype == np.float64:

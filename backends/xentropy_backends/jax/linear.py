@@ -35,13 +35,17 @@ _BITS = np.dtype(np.uint32)  # of the float64 that is saved, which JAX may not h
 _SAVED = (2 * on_host.SAVED,)  # of each row
 _FORMULAS = {formula.name: formula for formula in (cross_entropy_index, cross_entropy_dense)}
 _OF_LAYER = 3  # operands whose gradients kernels compute
+_COUNT = len(Operands._fields)
 
 
 class _Spec(NamedTuple):
-    """A call without its arrays, which are the operands that are given and what follows them."""
+    """A call without its arrays, which are the operands that are given and what follows them.
 
-    head: Head
-    given: tuple[bool, ...]
+    The numbers of the head are among these, behind the operands, so that a schedule compiles once.
+    """
+
+    head: Head  # without numbers
+    given: tuple[bool, ...]  # of operands and numbers
     wanted: tuple[bool, ...] = ()  # the operands that move, or whose gradients are computed
 
     @property
@@ -54,25 +58,23 @@ class _Spec(NamedTuple):
         """How many arrays come before those in which a derivative is linear: the last is saved."""
         return sum(self.given) + 1
 
-    def step(self, given: Operands) -> int:
-        """Rows at a time."""
-        return heads.rows_at_once(self.head.layer, given)
-
-    def split(self, arrays: Sequence[Any]) -> tuple[Operands, list[Any]]:
-        """The operands, and what follows them."""
+    def split(self, arrays: Sequence[Any]) -> tuple[Head, Operands, list[Any]]:
+        """The head with its numbers, the operands, and what follows them."""
         rest = iter(arrays)
-        return Operands(*(next(rest) if given else None for given in self.given)), list(rest)
+        found = [next(rest) if given else None for given in self.given]
+        return self.head.numbered(*found[_COUNT:]), Operands(*found[:_COUNT]), list(rest)
 
     def want(self, places: Iterable[int]) -> _Spec:
         """The same of other operands."""
         chosen = set(places)
-        return self._replace(wanted=tuple(i in chosen for i in range(len(self.given))))
+        return self._replace(wanted=tuple(i in chosen for i in range(_COUNT)))
 
 
 def losses(head: Head, given: Operands) -> Any:
     """The losses, (N,)."""
-    spec = _Spec(head, tuple(x is not None for x in given))
-    return _compiled(spec)(*(x for x in given if x is not None))
+    operands = (*given, *head.numbers)
+    spec = _Spec(head.numbered(), tuple(x is not None for x in operands))
+    return _compiled(spec)(*(x for x in operands if x is not None))
 
 
 @functools.cache
@@ -81,11 +83,9 @@ def _compiled(spec: _Spec) -> Callable[..., Any]:
         if not kernels.is_manual(arrays):
             return _losses.bind(*arrays, spec=spec)[0]
         # JAX adds up gradients of many rows in the dtype of what they are of.
-        given, _ = spec.split(arrays)
-        wide = (None if x is None else x.astype(spec.head.layer.dtype) for x in given[1:3])
-        return _evaluate(
-            given.hidden, *(x for x in (*wide, *given[3:]) if x is not None), spec=spec
-        )[0]
+        of_layer = range(1, sum(spec.given[:_OF_LAYER]))
+        wide = [arrays[i].astype(spec.head.layer.dtype) for i in of_layer]
+        return _evaluate(*_put(arrays, of_layer, wide), spec=spec)[0]
 
     return jax.jit(evaluate)
 
@@ -99,8 +99,7 @@ def statistics(layer: Layer, given: Operands, request: Request) -> Arrays:
         part = Operands(*part)
         return list(heads.ask(backend.xp, layer, part, request, backend.statistics)), []
 
-    step = heads.rows_at_once(layer, given)
-    return tuple(_by_blocks(some, step, given, given.are_rows())[0])
+    return tuple(_by_blocks(some, layer, given, given.are_rows())[0])
 
 
 # --- functions of rows ------------------------------------------------------------------------
@@ -108,50 +107,50 @@ def statistics(layer: Layer, given: Operands, request: Request) -> Arrays:
 
 def _evaluate(*arrays: Any, spec: _Spec) -> list[Any]:
     """The losses; nothing that a kernel would have saved."""
-    given, _ = spec.split(arrays)
+    head, given, _ = spec.split(arrays)
 
     def some(*part: Any) -> Any:
-        return [_losses_of(spec.head, part)], []
+        return [_losses_of(head, part)], []
 
-    (found,), _ = _by_blocks(some, spec.step(given), given, given.are_rows())
+    (found,), _ = _by_blocks(some, head.layer, given, given.are_rows())
     nothing = jnp.full((found.shape[0], *_SAVED), np.iinfo(_BITS).max, _BITS)  # NaN
     return [found, nothing]
 
 
 def _push_rows(*arrays: Any, spec: _Spec) -> list[Any]:
     """The tangent of the losses, of the tangents of the operands wanted."""
-    given, (_, *tangents) = spec.split(arrays)
-    are_rows, count = given.are_rows(), len(given)
+    head, given, (_, *tangents) = spec.split(arrays)
+    are_rows = given.are_rows()
 
     def some(*part: Any) -> Any:
-        own, moving = part[:count], part[count:]
+        own, moving = part[:_COUNT], part[_COUNT:]
 
         def f(*moved: Any) -> Any:
-            return _losses_of(spec.head, _put(own, spec.places, moved))
+            return _losses_of(head, _put(own, spec.places, moved))
 
         return [jax.jvp(f, tuple(own[i] for i in spec.places), moving)[1]], []
 
     flags = (*are_rows, *(are_rows[i] for i in spec.places))
-    return _by_blocks(some, spec.step(given), (*given, *tangents), flags)[0]
+    return _by_blocks(some, head.layer, (*given, *tangents), flags)[0]
 
 
 def _pull_rows(*arrays: Any, spec: _Spec) -> list[Any]:
     """The gradients by the operands wanted, of the cotangent of the losses."""
-    given, (_, cotangent) = spec.split(arrays)
+    head, given, (_, cotangent) = spec.split(arrays)
     are_rows, xp = given.are_rows(), backend_of(given.hidden).xp
     of_rows = [i for i in spec.places if are_rows[i]]
     sums = [i for i in spec.places if not are_rows[i]]
     # Each block gives its part of a sum, which is not to be rounded to half precision.
     small = [i for i in sums if i >= _OF_LAYER]
-    wide = [given[i].astype(spec.head.layer.dtype) for i in small]
+    wide = [given[i].astype(head.layer.dtype) for i in small]
 
     def some(*part: Any) -> Any:
         *own, c = part
-        found = heads.gradients(xp, spec.head, Operands(*own), spec.wanted, c)
+        found = heads.gradients(xp, head, Operands(*own), spec.wanted, c)
         return [found[i].astype(given[i].dtype) for i in of_rows], [found[i] for i in sums]
 
     flags = (*are_rows, True)
-    found = _by_blocks(some, spec.step(given), (*_put(given, small, wide), cotangent), flags)
+    found = _by_blocks(some, head.layer, (*_put(given, small, wide), cotangent), flags)
     by_place = dict(zip([*of_rows, *sums], [*found[0], *found[1]], strict=True))
     return [by_place[i].astype(given[i].dtype) for i in spec.places]
 
@@ -168,10 +167,10 @@ def _put(arrays: Arrays, places: Sequence[int], others: Sequence[Any]) -> Arrays
 
 
 def _by_blocks(
-    f: Callable[..., Any], step: int, arrays: Arrays, are_rows: tuple[bool, ...]
+    f: Callable[..., Any], layer: Layer, arrays: Arrays, are_rows: tuple[bool, ...]
 ) -> tuple[list[Any], list[Any]]:
     """``f`` of some rows after the other: its results of rows, and those that are added up."""
-    count = arrays[0].shape[0]
+    count, step = arrays[0].shape[0], heads.rows_at_once(layer, Operands(*arrays[:_COUNT]))
     if not step or count <= step:
         return f(*arrays)
     blocks = (count - 1) // step
@@ -216,7 +215,8 @@ def _pulled(spec: _Spec, held: Arrays, cotangents: Sequence[Any]) -> list[Any]:
 
 def _jvp(primals: Arrays, tangents: Arrays, *, spec: _Spec) -> Any:
     found, saved = _losses.bind(*primals, spec=spec)
-    moved = _pushed(spec._replace(wanted=spec.given), (*primals, saved), tangents)
+    wanted = spec.given[:_COUNT]
+    moved = _pushed(spec._replace(wanted=wanted), (*primals, saved), tangents[: sum(wanted)])
     none = ad.Zero(jax.core.ShapedArray(saved.shape, jax.dtypes.float0))
     return [found, saved], [*moved, none]
 
@@ -262,7 +262,7 @@ def _batched(
     )
     shapes = [x.shape[differs:] for x, differs in zip(arrays, many, strict=True)]
     size = arrays[many.index(True)].shape[0]
-    given, _ = spec.split([jax.ShapeDtypeStruct(shape, _BITS) for shape in shapes])
+    _, given, _ = spec.split([jax.ShapeDtypeStruct(shape, _BITS) for shape in shapes])
     are_rows, results = rows_of(spec, given.are_rows())
     if all(results) and all(
         is_row >= differs for is_row, differs in zip(are_rows, many, strict=True)
@@ -289,27 +289,24 @@ def _batched(
 # --- the primitives ---------------------------------------------------------------------------
 
 
-def _vector(spec: _Spec, hidden: Any) -> Any:
-    return jax.core.ShapedArray(hidden.shape[:1], np.dtype(spec.head.layer.dtype))
+def _shapes_of_push(hidden: Any, *_: Any, spec: _Spec) -> list[Any]:
+    return [jax.core.ShapedArray(hidden.shape[:1], np.dtype(spec.head.layer.dtype))]
 
 
 def _shapes_of_losses(hidden: Any, *_: Any, spec: _Spec) -> list[Any]:
     saved = jax.core.ShapedArray((hidden.shape[0], *_SAVED), _BITS)
-    return [_vector(spec, hidden), saved]
-
-
-def _shapes_of_push(hidden: Any, *_: Any, spec: _Spec) -> list[Any]:
-    return [_vector(spec, hidden)]
+    return [*_shapes_of_push(hidden, spec=spec), saved]
 
 
 def _shapes_of_pull(*arrays: Any, spec: _Spec) -> list[Any]:
-    given, _ = spec.split(arrays)
+    _, given, _ = spec.split(arrays)
     return [jax.core.ShapedArray(given[i].shape, given[i].dtype) for i in spec.places]
 
 
 def _rows_of_losses(spec: _Spec, are_rows: tuple[bool, ...]) -> Any:
     """Which operands, and which results, have an entry a row."""
-    return list(itertools.compress(are_rows, spec.given)), [True, True]
+    none = (False for _ in spec.head.numbers)
+    return list(itertools.compress((*are_rows, *none), spec.given)), [True, True]
 
 
 def _rows_of_push(spec: _Spec, are_rows: tuple[bool, ...]) -> Any:
@@ -336,8 +333,7 @@ def _primitive(
     def on_cpu(context: Any, *operands: Any, spec: _Spec) -> Any:
         if not (kernels.can_call(context) and _is_served(spec, context.avals_in)):
             return lower(context, *operands, spec=spec)
-        layer, formula, *numbers = spec.head
-        call = (work, layer, formula.name, numbers, spec.given, spec.wanted)
+        call = (work, spec.head.layer, spec.head.formula.name, spec.given, spec.wanted)
         return kernels.lower(context, operands, call)
 
     mlir.register_lowering(primitive, lower)
@@ -370,8 +366,9 @@ def _is_served(spec: _Spec, arrays: Sequence[Any]) -> bool:
     return arrays[0].shape[0] * arrays[1].shape[0] >= kernels.LEAST
 
 
-def _read(layer: Any, formula: str, numbers: Any, given: Any, wanted: Any) -> _Spec:
-    return _Spec(Head(Layer(*layer), _FORMULAS[formula], *numbers), tuple(given), tuple(wanted))
+def _read(layer: Any, formula: str, given: Any, wanted: Any) -> _Spec:
+    head = Head(Layer(*layer), _FORMULAS[formula], None, None)
+    return _Spec(head, tuple(given), tuple(wanted))
 
 
 def _call_losses(*call: Any) -> kernels.Work:
@@ -379,7 +376,8 @@ def _call_losses(*call: Any) -> kernels.Work:
 
     def compute(operands: list[Any], results: list[Any]) -> None:
         found, saved = results
-        found[...], state = on_host.losses(spec.head, spec.split(operands)[0])
+        head, given, _ = spec.split(operands)
+        found[...], state = on_host.losses(head, given)
         saved.view(np.float64)[...] = state.saved
 
     return compute
@@ -389,8 +387,8 @@ def _call_gradients(*call: Any) -> kernels.Work:
     spec = _read(*call)
 
     def compute(operands: list[Any], results: list[Any]) -> None:
-        given, (saved, cotangent) = spec.split(operands)
-        state = on_host.restored(spec.head, given, saved.view(np.float64))
+        head, given, (saved, cotangent) = spec.split(operands)
+        state = on_host.restored(head, given, saved.view(np.float64))
         on_host.gradients(state, cotangent, spec.wanted[:_OF_LAYER], kernels.lend(results))
 
     return compute
