@@ -138,6 +138,7 @@ BEYOND = (
     "namespace.py",
     "rows.py",
     "rules.py",
+    "tiles.py",
     "ways.py",
 )
 
