@@ -32,6 +32,7 @@ class Entry:
     def __repr__(self) -> str:
         return self.name
 
+    @functools.cached_property
     def function(self) -> Callable[..., Any]:
         """Of nothing but the arrays, in order."""
         names = tuple(self.case.arrays)
@@ -167,9 +168,10 @@ def _entries() -> dict[str, list[Entry]]:
 ENTRIES = _entries()
 
 
-def dtype_of(harness: Harness, column: str) -> str:
+def dtype_of(harness: Harness, way: str, column: str) -> str:
     """Second derivatives are differences of many roundings: in float64, where there is one."""
-    return "float64" if column == "hessian" and harness.float64 else "float32"
+    wide = harness.float64 and way not in harness.narrow_ways
+    return "float64" if column == "hessian" and wide else "float32"
 
 
 # --- the truths -------------------------------------------------------------------------------

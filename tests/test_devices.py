@@ -30,7 +30,7 @@ def test_nothing_depends_on_the_numbers(
     """Where there are none, a loss and its gradient have the shape, the dtype and the device."""
     if column not in harness.ways["eager"]:
         pytest.skip(f"{harness} has no derivatives of its own")
-    run, inputs = harness.ways["eager"][column](entry.function()), entry.case.inputs("float32")
+    run, inputs = harness.ways["eager"][column](entry.function), entry.case.inputs("float32")
     want = harness.numpy(run(*map(harness.array, inputs.values())))
     with harness.places()[place]() as make:
         first, *rest = map(make, inputs.values())
@@ -48,7 +48,7 @@ def test_nothing_is_read(harness: Harness, entry: Entry, column: str) -> None:
     unreadable, accelerator = harness.unreadable(), harness.accelerator()
     if unreadable is None or accelerator is None:
         pytest.skip("see Harness.unreadable")
-    run = harness.ways["eager"][column](entry.function())
+    run = harness.ways["eager"][column](entry.function)
     given = tuple(entry.case.give(harness, "float32").values())
     with accelerator, unreadable:
         got = run(*given)

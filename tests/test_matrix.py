@@ -38,8 +38,8 @@ def test_cell(harness: Harness, cell: tuple[str, str], entry: Entry) -> None:
 def assert_cell(harness: Harness, cell: tuple[str, str], entry: Entry) -> None:
     """Within the bounds; a second call, of other numbers, compiles nothing."""
     way, column = cell
-    dtype = dtype_of(harness, column)
-    run = harness.ways[way][column](entry.function())
+    dtype = dtype_of(harness, way, column)
+    run = harness.ways[way][column](entry.function)
     assert_column = COLUMN_TESTS[column]
     assert_column(harness, run, entry, dtype)
     with harness.compiles_nothing():

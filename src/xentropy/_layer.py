@@ -28,10 +28,12 @@ def shape_of(call: Call) -> tuple[Any, ...]:
 
 def operands_of(call: Call) -> Operands:
     """The arrays of the call in rows."""
-    one = call.hidden[..., :1]
+    rows = tuple(call.hidden.shape[:-1])
 
     def of_losses(x: Any) -> Any:
-        return None if x is None else steps.reshape(steps.broadcast(x, one[..., 0]), (-1,))
+        if x is not None and (tuple(x.shape) != rows or None in rows):
+            x = steps.broadcast(x, call.hidden[..., 0])
+        return None if x is None else steps.reshape(x, (-1,))
 
     def of_logits(x: Any) -> Any:
         """One row for each example, or one for all."""
@@ -39,6 +41,7 @@ def operands_of(call: Call) -> Operands:
             return None if x is None else steps.reshape(x, (1, -1))
         if all(n == 1 for n in x.shape[:-1]) and call.x.ndim > 1:
             return steps.reshape(x, (1, x.shape[-1]))
+        one = call.hidden[..., :1]
         like = one if x.shape[-1] == 1 else _joined(call, x, one)
         return steps.reshape(steps.broadcast(x, like), (-1, x.shape[-1]))
 

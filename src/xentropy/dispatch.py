@@ -129,6 +129,10 @@ class Backend(ABC):
         """The widest signed integer dtype where ``x`` lies; index labels are compared in it."""
         return "int64"
 
+    def differs(self, x: Any, number: int) -> Any:
+        """Where integers are not this one, which their dtype holds."""
+        return x != number
+
     def accumulator(self, x: Any) -> str:
         """The dtype for sums over examples: float64 where the device of ``x`` has it."""
         return "float64"

@@ -26,7 +26,7 @@ from xentropy.kernels import calls, plain
 
 from . import kernels, linear
 
-__all__ = ["backend"]
+__all__ = ["backend", "enable_x64"]
 
 
 def _size(x: Any, axis: int | None, /) -> Any:
@@ -38,14 +38,15 @@ def _pow(x: Any, y: Any, /) -> Any:
 
 
 # Without x64 too there is a float64 inside; it was in jax.experimental before JAX 0.8.
-_x64: Any = getattr(jax if hasattr(jax, "enable_x64") else jax.experimental, "enable_x64")  # noqa: B009
+_place = jax if hasattr(jax, "enable_x64") else jax.experimental
+enable_x64: Any = getattr(_place, "enable_x64")  # noqa: B009
 
 
 def _sum(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
     # Float32 in float64. Splitting off exact leading parts, as elsewhere, is not safe here: XLA
     # contracts the product that a term is into a fused multiply-add, kernel by kernel.
     if x.dtype == jnp.float32:
-        with _x64(True):
+        with enable_x64(True):
             wide = jnp.sum(x, axis=axis, keepdims=keepdims, dtype=jnp.float64)
             return wide.astype(jnp.float32)
     return jnp.sum(x, axis=axis, keepdims=keepdims)
@@ -104,7 +105,7 @@ _namespace: Any = SimpleNamespace(
     log1p=lambda x, /: exact_log1p(_namespace, x),
     matmul=_matmul,
     max=_max,
-    ones_like=jnp.ones_like,
+    ones_like=jax.jit(jnp.ones_like, inline=True),  # outside of a trace the 1 would be moved
     permute_dims=jnp.permute_dims,
     pow=_pow,
     # Needed in float64 only, where a second sum would keep XLA from fusing the loss into the first.
@@ -119,13 +120,13 @@ _namespace: Any = SimpleNamespace(
     top_k=_top_k,
     total=_total,
     where=jnp.where,
-    zeros_like=jnp.zeros_like,
+    zeros_like=jax.jit(jnp.zeros_like, inline=True),
 )
 
 
 def _inside(formula: Formula) -> AbstractContextManager[Any]:
     """Where a formula is evaluated: a reduction in float64, also without x64."""
-    return _x64(True) if formula.reduces == "all" else nullcontext()
+    return enable_x64(True) if formula.reduces == "all" else nullcontext()
 
 
 _kernel = kernels.Kernel(_namespace)
@@ -255,7 +256,8 @@ class _JAX(AutodiffBackend):
         return str(jax.dtypes.canonicalize_dtype(np.float64).name)
 
     def asarray(self, x: np.ndarray[Any, Any], like: Any | None) -> Any:
-        return jnp.asarray(x, dtype=jax.dtypes.canonicalize_dtype(x.dtype))
+        # Put there explicitly: jax.transfer_guard refuses what jnp.asarray does.
+        return jax.device_put(np.asarray(x, jax.dtypes.canonicalize_dtype(x.dtype)))
 
     def concrete(self, x: Any, *, sync: bool = False) -> np.ndarray[Any, Any] | None:
         if isinstance(x, jax.core.Tracer):
@@ -265,6 +267,10 @@ class _JAX(AutodiffBackend):
 
     def index_dtype(self, x: Any) -> str:
         return str(jax.dtypes.canonicalize_dtype(np.int64).name)
+
+    def differs(self, x: Any, number: int) -> Any:
+        (k,) = kernels.put((number,))
+        return x != k
 
     def accumulator(self, x: Any) -> str:
         return str(jax.dtypes.canonicalize_dtype(np.float64).name)
@@ -277,7 +283,8 @@ class _JAX(AutodiffBackend):
         numbers = {k: v for k, v in options.items() if isinstance(v, (float, jax.Array))}
         static = tuple((k, v) for k, v in options.items() if k not in numbers)
         expected = upstream if isinstance(arrays[0], jax.core.Tracer) else None
-        return _rule(formula, static, tuple(numbers), expected)(*arrays, *numbers.values())
+        rule = _rule(formula, static, tuple(numbers), expected)
+        return rule(*arrays, *kernels.put(numbers.values()))
 
     def linear(self, head: Head, given: Operands) -> Any:
         return linear.losses(head, given)

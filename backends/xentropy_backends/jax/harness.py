@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar
 from unittest import mock
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 
 from xentropy.testing.harness import Harness, Run
 
 from . import kernels
+from .ways import NARROW, WAYS
 
 __all__ = ["harness"]
 
@@ -22,6 +25,9 @@ __all__ = ["harness"]
 jax.config.update("jax_enable_x64", os.environ.get("JAX_ENABLE_X64", "1") != "0")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# JAX keeps what it has traced: to look through all of that for garbage takes a quarter of the time.
+gc.set_threshold(50_000, 20, 20)
 
 
 def _jvp(f: Run, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
@@ -38,6 +44,9 @@ class _JAX(Harness):
         "vmap": jax.vmap,
     }
 
+    ways: ClassVar = WAYS
+    narrow_ways: ClassVar = NARROW
+
     @contextmanager
     def compiles_nothing(self) -> Iterator[None]:
         found: list[str] = []
@@ -53,12 +62,31 @@ class _JAX(Harness):
             jax.monitoring.unregister_event_duration_listener(listen)
         assert not found, found
 
+    def lowered(self, f: Run, arrays: tuple[Any, ...]) -> Mapping[str, str]:
+        compiled = jax.jit(f)
+        return {
+            platform: jax.export.export(compiled, platforms=[platform])(*arrays).mlir_module()
+            for platform in ("cuda", "tpu")
+        }
+
+    def no_transfers(self) -> AbstractContextManager[None]:
+        found: AbstractContextManager[None] = jax.transfer_guard("disallow")
+        return found
+
     def array(self, x: Any) -> Any:
         array = jnp.asarray(x)
         if array.dtype != x.dtype == np.float64:
             msg = "jax_enable_x64 is off"
             raise TypeError(msg)
-        return array
+        if self.device is None:
+            return array
+        there = next(
+            d for d in (*jax.devices(), *jax.devices("cpu")) if self.device in str(d).lower()
+        )
+        return jax.device_put(array, there)
+
+    def accelerators(self) -> list[str]:
+        return [str(d).lower() for d in jax.devices() if d.platform != "cpu"]
 
     @contextmanager
     def called_kernels(self) -> Iterator[None]:

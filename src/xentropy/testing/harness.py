@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
@@ -46,6 +46,8 @@ class Harness:
     ways: ClassVar[Mapping[str, Mapping[str, Callable[[Run], Run]]]] = {
         "eager": {"value": lambda f: f}
     }
+    #: Those of the ways in which there is no float64.
+    narrow_ways: ClassVar[Collection[str]] = ()
     #: Whether float64 arrays exist as this process is configured.
     float64 = True
     #: Where `array` puts arrays, one of `accelerators`; None for the CPU.
@@ -103,6 +105,17 @@ class Harness:
 
     def called_kernels(self) -> AbstractContextManager[Any] | None:
         """Let compiled code call kernels for the smallest arrays; None where it never does."""
+        return None
+
+    def lowered(self, f: Run, arrays: tuple[Any, ...]) -> Mapping[str, str]:
+        """The program of ``f`` for arrays like these, by platform: of others than the one at hand.
+
+        None of them where the framework cannot tell.
+        """
+        return {}
+
+    def no_transfers(self) -> AbstractContextManager[Any] | None:
+        """Fail where anything is moved to or from a device; None where nothing can tell."""
         return None
 
     def compiles_nothing(self) -> AbstractContextManager[Any]:

@@ -1,0 +1,78 @@
+"""What is moved to a device, and what a program for one that is not at hand asks of the host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.cases import Case, named
+from tests.matrix import ENTRIES, Entry
+from xentropy.testing import Harness, load_harness
+
+ALL = [entry for entries in ENTRIES.values() for entry in entries]
+HOST = re.compile("callback|xentropy_kernel")
+
+
+def no_transfers(harness: Harness) -> AbstractContextManager[Any]:
+    guard = harness.no_transfers()
+    return pytest.skip("see Harness.no_transfers") if guard is None else guard
+
+
+@pytest.mark.parametrize("column", ["value", "jvp", "gradient"])
+@pytest.mark.parametrize("entry", ALL, ids=str)
+def test_nothing_is_moved(harness: Harness, mode: str, entry: Entry, column: str) -> None:
+    """Of arrays on the device; numbers are constants of a program, or are put there explicitly."""
+    guard = no_transfers(harness)
+    given = tuple(entry.case.give(harness, "float32").values())
+    run = harness.modes[mode](harness.ways["eager"][column](entry.function))
+    with guard:
+        found = run(*(given[:1] if column == "jvp" else ()), *given)
+    assert np.isfinite(harness.numpy(found)).all()
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean", "partial"])
+@pytest.mark.parametrize(
+    "case", named("softmax ignore 5", "softmax index everything", "sigmoid everything"), ids=str
+)
+def test_nothing_is_moved_by_a_reduction(harness: Harness, case: Case, reduction: Any) -> None:
+    guard, run = no_transfers(harness), case.function(reduction=reduction)
+    given = case.give(harness, "float32").values()
+    with guard:
+        found = run(*given)
+    assert np.isfinite(harness.numpy(found[0] if reduction == "partial" else found))
+
+
+def test_a_transfer_would_be_seen(harness: Harness) -> None:
+    with no_transfers(harness), pytest.raises(RuntimeError, match="transfer"):
+        harness.array(np.ones(2, np.float32))
+
+
+# --- programs ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def called_kernels(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Kernels for the smallest arrays, wherever compiled code would call them."""
+    context = load_harness(str(request.config.getoption("--backends"))).called_kernels()
+    with context or nullcontext():
+        yield
+
+
+@pytest.mark.usefixtures("called_kernels")
+@pytest.mark.parametrize("column", ["value", "gradient"])
+@pytest.mark.parametrize("entry", ALL, ids=str)
+def test_a_program_needs_no_host(harness: Harness, entry: Entry, column: str) -> None:
+    """That of a loss, or of its gradient, for another platform: it calls nothing of ours."""
+    if column not in harness.ways["eager"]:
+        pytest.skip(f"{harness} has no derivatives of its own")
+    given = tuple(entry.case.give(harness, "float32").values())
+    programs = harness.lowered(harness.ways["eager"][column](entry.function), given)
+    if not programs:
+        pytest.skip("see Harness.lowered")
+    found = {name: text for name, text in programs.items() if HOST.search(text)}
+    assert found == {}
