@@ -11,7 +11,7 @@ from tests.dialects.case import Array, Case, array
 from tests.dialects.keras_original import ORIGINALS, original
 from tests.dialects.keras_truth import CLASSES, truth
 
-__all__ = ["CASES", "ORIGINALS", "VERSION", "original", "truth"]
+__all__ = ["CASES", "ORIGINALS", "VERSION", "original", "takes", "targets", "truth"]
 
 VERSION = "3.15.1"
 DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -25,7 +25,7 @@ def _probabilities(r: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return shares
 
 
-def _targets(r: np.random.Generator, shape: tuple[int, ...], dtype: str) -> dict[str, Array]:
+def targets(r: np.random.Generator, shape: tuple[int, ...], dtype: str) -> dict[str, Array]:
     """What each kind of loss takes as labels."""
     k = r.integers(0, shape[-1], shape[:-1])
     return {
@@ -39,7 +39,7 @@ def _targets(r: np.random.Generator, shape: tuple[int, ...], dtype: str) -> dict
     }
 
 
-def _of(function: str) -> tuple[str, str]:
+def takes(function: str) -> tuple[str, str]:
     """Which labels and which predictions a loss takes."""
     if function in INDEX:
         return "index", "probabilities"
@@ -108,20 +108,20 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
 def _functions() -> Iterator[Case]:
     r = np.random.default_rng(25)
     for function in CLASSES:
-        labels, predictions = _of(function)
+        labels, predictions = takes(function)
         last: dict[str, Any] = {"q": 0.5} if function.endswith("cross_entropy") else {}
         for i, dtype in enumerate(DTYPES):
             shape = SHAPES[i % 2]
-            t, x = _targets(r, shape, dtype), _predictions(r, shape, dtype)
+            t, x = targets(r, shape, dtype), _predictions(r, shape, dtype)
             name = f"{dtype} of {len(shape)} axes"
             yield Case(name, function, (t[labels], x[predictions]), last, (1,))
         for i, options in enumerate(OPTIONS.get(function, [])):
             for dtype in ("float32", DTYPES[i % 2]) if i < 2 else (DTYPES[2 + i % 2],):
-                t, x = _targets(r, SHAPES[0], dtype), _predictions(r, SHAPES[0], dtype)
+                t, x = targets(r, SHAPES[0], dtype), _predictions(r, SHAPES[0], dtype)
                 given = x["logits" if "from_logits" in options else predictions]
                 shown = " ".join(f"{k}={v}" for k, v in options.items())
                 yield Case(f"{dtype} {shown}", function, (t[labels], given), options, (1,))
-    t, x = _targets(r, SHAPES[0], "float32"), _predictions(r, SHAPES[0], "float32")
+    t, x = targets(r, SHAPES[0], "float32"), _predictions(r, SHAPES[0], "float32")
     alpha = {"alpha": [0.2, 0.3, 0.5]}
     args = t["one-hot"], x["probabilities"]
     yield Case("alpha of each class", "categorical_focal_crossentropy", args, alpha, (1,))
@@ -141,7 +141,7 @@ def _functions() -> Iterator[Case]:
 def _labels() -> Iterator[Case]:
     """Labels of other dtypes and shapes."""
     r = np.random.default_rng(5)
-    t, x = _targets(r, SHAPES[0], "float32"), _predictions(r, SHAPES[0], "float32")
+    t, x = targets(r, SHAPES[0], "float32"), _predictions(r, SHAPES[0], "float32")
     k = t["index"]
     for dtype in ("uint8", "int32", "float32"):
         args = k.astype(dtype), x["probabilities"]
@@ -240,10 +240,10 @@ REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "
 def _classes() -> Iterator[Case]:
     r = np.random.default_rng(12)
     for function, name in CLASSES.items():
-        labels, predictions = _of(function)
+        labels, predictions = takes(function)
         for i, dtype in enumerate(DTYPES):
             shape = SHAPES[1 - i % 2]
-            t, x = _targets(r, shape, dtype), _predictions(r, shape, dtype)
+            t, x = targets(r, shape, dtype), _predictions(r, shape, dtype)
             how = {"reduction": REDUCTIONS[i]}
             # Of float64 the gradient is float64 too, of digits that are float32.
             wrt = () if dtype == "float64" else (1,)
@@ -253,7 +253,7 @@ def _classes() -> Iterator[Case]:
                 same = {**how, "dtype": dtype}
                 yield Case(f"{dtype} kept", name, (t[labels], x[predictions]), same, (1,), {})
         for options in OPTIONS.get(function, [])[:1]:
-            t, x = _targets(r, SHAPES[1], "float32"), _predictions(r, SHAPES[1], "float32")
+            t, x = targets(r, SHAPES[1], "float32"), _predictions(r, SHAPES[1], "float32")
             given = x["logits" if "from_logits" in options else predictions]
             shown = " ".join(f"{k}={v}" for k, v in options.items())
             if options.get("label_smoothing") and "axis" in options and function[0] == "c":
@@ -269,7 +269,7 @@ def _reductions() -> Iterator[Case]:
     shape: tuple[int, ...]
     for name in ("MeanSquaredError", "SparseCategoricalCrossentropy"):
         sparse = name[0] == "S"
-        t, x = _targets(r, SHAPES[0], "float32"), _predictions(r, SHAPES[0], "float32")
+        t, x = targets(r, SHAPES[0], "float32"), _predictions(r, SHAPES[0], "float32")
         args = (t["index"], x["probabilities"]) if sparse else (t["values"], x["values"])
         for how in REDUCTIONS:
             shapes: tuple[tuple[int, ...], ...] = ((4,), (4, 1), ())
@@ -287,7 +287,7 @@ def _reductions() -> Iterator[Case]:
                 options = {"reduction": how, "ignore_class": 2}
                 none = np.full(4, 2), args[1]
                 yield Case(f"{how} all left out", name, none, options, (1,), {})
-        deep = _targets(r, SHAPES[1], "float32"), _predictions(r, SHAPES[1], "float32")
+        deep = targets(r, SHAPES[1], "float32"), _predictions(r, SHAPES[1], "float32")
         args = deep[0]["values"], deep[1]["values"]
         if sparse:
             args = deep[0]["index"], deep[1]["probabilities"]
@@ -307,7 +307,7 @@ def _reductions() -> Iterator[Case]:
         args = nothing[:, None], nothing[:, None]
         yield Case(f"{how} no values", "MeanAbsoluteError", args, options, (1,), {})
     options = {"axis": 0, "label_smoothing": 0.2}
-    t, x = _targets(r, SHAPES[0], "float32"), _predictions(r, SHAPES[0], "float32")
+    t, x = targets(r, SHAPES[0], "float32"), _predictions(r, SHAPES[0], "float32")
     yield Case("axis 0", "BinaryCrossentropy", (t["binary"], x["chances"]), options, (1,), {})
     args = t["binary"][:, 0], x["chances"][:, :1]
     yield Case("(N,) and (N, 1)", "BinaryCrossentropy", args, {}, (1,), {})
