@@ -339,7 +339,7 @@ def _unbroadcast(gradient: Any, x: Any) -> Any:
         return gradient
     like = tf.shape(x)
     axes = tf.raw_ops.BroadcastGradientArgs(s0=like, s1=tf.shape(gradient)).r0
-    return tf.reshape(_namespace.sum(gradient, axis=axes, keepdims=False), like)
+    return tf.reshape(_namespace.sum(gradient, axis=axes, keepdims=True), like)
 
 
 backend = _TensorFlow("tensorflow", _namespace)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from xentropy.testing.harness import Harness, Run
 from xentropy_backends.tensorflow import kernels
+from xentropy_backends.tensorflow.ways import WAYS, traces_nothing
 
 __all__ = ["harness"]
 
@@ -50,6 +51,10 @@ class _TensorFlow(Harness):
         "jacobian": _jacobian,
         "vmap": lambda f: lambda *xs: tf.vectorized_map(lambda args: f(*args), xs),
     }
+    ways: ClassVar = WAYS
+
+    def compiles_nothing(self) -> AbstractContextManager[Any]:
+        return traces_nothing()
 
     def array(self, x: Any) -> Any:
         return tf.constant(np.asarray(x))

@@ -248,7 +248,9 @@ def _connect(x: Any, result: Any, early: list[Any], by_formulas: Callable[[Any],
     """
 
     def gradient(cotangent: Any) -> Any:
-        if early and not is_recorded() and np.all(lend(cotangent) == 1):
+        # Of many at once, as in tape.jacobian, it is symbolic.
+        known = early and not is_recorded() and not tf.is_symbolic_tensor(cotangent)
+        if known and np.all(lend(cotangent) == 1):
             return [early.pop()]
         with tf.GradientTape() as tape:
             tape.watch(x)

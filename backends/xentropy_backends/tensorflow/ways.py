@@ -1,0 +1,166 @@
+"""The ways in which TensorFlow runs a function, for tests; see `Harness.ways`."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import tensorflow as tf
+
+from xentropy.testing.harness import Run
+
+__all__ = ["WAYS", "traces_nothing"]
+
+Derive = Callable[[Run], Run]
+
+
+# --- what is derived --------------------------------------------------------------------------
+
+
+@functools.cache
+def _gradient(f: Run) -> Run:
+    def run(x: Any, *rest: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = f(x, *rest)
+        return tape.gradient(value, x)
+
+    return run
+
+
+def _hessian(f: Run) -> Run:
+    def run(x: Any, *rest: Any) -> Any:
+        # Persistent, without which there are no loops.
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            slope = _gradient(f)(x, *rest)
+        return tape.jacobian(slope, x, experimental_use_pfor=False)
+
+    return run
+
+
+def _jvp(f: Run) -> Run:
+    def run(tangent: Any, x: Any, *rest: Any) -> Any:
+        with tf.autodiff.ForwardAccumulator(x, tangent) as accumulator:
+            value = f(x, *rest)
+        return accumulator.jvp(value)
+
+    return run
+
+
+def _jacobian(f: Run) -> Run:
+    def run(x: Any, *rest: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = f(x, *rest)
+        return tape.jacobian(value, x)
+
+    return run
+
+
+def _mapped(f: Run) -> Run:
+    """Over the first axis of the first two arrays."""
+
+    def run(*arrays: Any) -> Any:
+        some, rest = arrays[:2], arrays[2:]
+        return tf.vectorized_map(lambda each: f(*each, *rest), some, fallback_to_while_loop=False)
+
+    return run
+
+
+EAGER: Mapping[str, Derive] = {
+    "value": lambda f: f,
+    "gradient": _gradient,
+    "hessian": _hessian,
+    "jvp": _jvp,
+    "jacobian": _jacobian,
+    "vmap": _mapped,
+    "vmap of gradient": lambda f: _mapped(_gradient(f)),
+}
+
+
+# --- what it goes through ---------------------------------------------------------------------
+
+_FUNCTIONS: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def _function(f: Run, **options: Any) -> Run:
+    found: Run = tf.function(f, **options)
+    _FUNCTIONS.add(found)
+    return found
+
+
+def _traces() -> dict[Any, int]:
+    return {f: f.experimental_get_tracing_count() for f in _FUNCTIONS}
+
+
+@contextmanager
+def traces_nothing() -> Iterator[None]:
+    """Fail where one of the functions that the ways have made is traced within."""
+    before = _traces()
+    yield
+    assert _traces() == before, "a tf.function was traced anew"
+
+
+def _signature(arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Of batches of any length, which no other axis has here."""
+    rows = arrays[0].shape[-2]
+    shapes = ([None if n == rows else n for n in x.shape] for x in arrays)
+    return tuple(tf.TensorSpec(shape, x.dtype) for shape, x in zip(shapes, arrays, strict=True))
+
+
+def _once(make: Callable[[Run, tuple[Any, ...]], Run]) -> Derive:
+    """Made of a function when it is called first, for all that is derived of it."""
+
+    @functools.cache
+    def made(f: Run, signature: tuple[Any, ...]) -> Run:
+        # In which tapes are paused, also those of `f`.
+        with nullcontext() if tf.executing_eagerly() else tf.init_scope():
+            return make(f, signature)
+
+    return lambda f: lambda *arrays: made(f, _signature(arrays))(*arrays)
+
+
+def _saved(f: Run, signature: tuple[Any, ...]) -> Run:
+    module = tf.Module()
+    module.f = tf.function(f, input_signature=signature)
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder)
+        loaded = tf.saved_model.load(folder)
+    # The module owns what the function needs.
+    return lambda *arrays: loaded.f(*arrays)
+
+
+def _then(last: Derive) -> dict[str, Derive]:
+    """What is derived of a function, which goes through something then."""
+    return {name: _joined(each, last) for name, each in EAGER.items()}
+
+
+def _through(first: Derive) -> dict[str, Derive]:
+    """What is derived of a function that went through something first."""
+    return {name: _joined(first, each) for name, each in EAGER.items()}
+
+
+def _joined(first: Derive, last: Derive) -> Derive:
+    return lambda f: last(first(f))
+
+
+_reloaded = _once(_saved)
+
+WAYS: Mapping[str, Mapping[str, Derive]] = {
+    "eager": EAGER,
+    "tf.function": _then(_function),
+    "tf.function with XLA": _then(lambda f: _function(f, jit_compile=True)),
+    "tapes around a tf.function of any batch": _through(
+        _once(lambda f, signature: _function(f, input_signature=signature))
+    ),
+    "saved_model": {
+        **_through(_reloaded),
+        "gradient": lambda f: _reloaded(_gradient(f)),
+        "vmap of gradient": lambda f: _gradient(_mapped(_reloaded(f))),
+    },
+}
