@@ -150,7 +150,7 @@ def test_of_many_losses_one_holds_logits() -> None:
     nothing: dict[str, Any] = dict.fromkeys(Operands._fields)
     given = Operands(**{**nothing, **operands()})
     given = given._replace(labels=given.labels[:, None])
-    head = Head(Layer(1.0, None, "float32", 2**26), cross_entropy_index, None, None)
+    head = Head(Layer(None, None, "float32", 2**26), cross_entropy_index, None, None)
     states = [linear.losses(head, given, holding=True)[1] for _ in range(3)]
     assert [len(state.held) for state in states] == [1, 0, 0]
     found = [linear.gradients(state, np.ones(ROWS), (True, True, False)) for state in states]

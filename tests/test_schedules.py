@@ -66,6 +66,17 @@ def test_values(harness: Harness, case: Case, option: str) -> None:
     assert_compiled_once(harness, lambda value: case.function(**{option: value})(*given))
 
 
+@pytest.mark.parametrize(("case", "option"), EACH, ids=str)
+def test_transfers(harness: Harness, case: Case, option: str) -> None:
+    """A number is put on the device explicitly."""
+    guard, given = harness.no_transfers(), case.give(harness, "float32").values()
+    if guard is None:
+        pytest.skip("see Harness.no_transfers")
+    with guard:
+        found = case.function(**{option: VALUES[0]})(*given)
+    assert found is not None
+
+
 @pytest.mark.parametrize(("case", "option"), [each for each in EACH if each[0].wrt], ids=str)
 def test_gradients(harness: Harness, case: Case, option: str) -> None:
     def call(value: float) -> Any:

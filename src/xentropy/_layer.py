@@ -30,8 +30,12 @@ def operands_of(call: Call) -> Operands:
     """The arrays of the call in rows."""
     rows = tuple(call.hidden.shape[:-1])
 
+    def is_one_each(shape: Any) -> bool:
+        """Whether nothing is broadcast, as far as lengths are known."""
+        return tuple(shape) == rows and None not in rows
+
     def of_losses(x: Any) -> Any:
-        if x is not None and (tuple(x.shape) != rows or None in rows):
+        if x is not None and not is_one_each(x.shape):
             x = steps.broadcast(x, call.hidden[..., 0])
         return None if x is None else steps.reshape(x, (-1,))
 
@@ -41,9 +45,10 @@ def operands_of(call: Call) -> Operands:
             return None if x is None else steps.reshape(x, (1, -1))
         if all(n == 1 for n in x.shape[:-1]) and call.x.ndim > 1:
             return steps.reshape(x, (1, x.shape[-1]))
-        one = call.hidden[..., :1]
-        like = one if x.shape[-1] == 1 else _joined(call, x, one)
-        return steps.reshape(steps.broadcast(x, like), (-1, x.shape[-1]))
+        if not is_one_each(x.shape[:-1]):
+            one = call.hidden[..., :1]
+            x = steps.broadcast(x, one if x.shape[-1] == 1 else _joined(call, x, one))
+        return steps.reshape(x, (-1, x.shape[-1]))
 
     labels = call.labels
     if labels is not None:

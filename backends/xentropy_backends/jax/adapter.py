@@ -291,7 +291,8 @@ class _JAX(AutodiffBackend):
 
     def linear_statistics(self, layer: Layer, given: Operands, request: Request) -> Arrays:
         bare = layer._replace(scale=None, softcap=None)
-        return _linear_statistics(bare, request)(given, layer.scale, layer.softcap)
+        numbers = kernels.put((layer.scale, layer.softcap))
+        return _linear_statistics(bare, request)(given, *numbers)
 
     def plain_cross_entropy(self, x: Any, labels: Any, reduction: str) -> Any:
         if not (_is_at_home(x) and _is_at_home(labels)) or x.dtype not in _REAL:
@@ -309,7 +310,7 @@ class _JAX(AutodiffBackend):
 
     def statistics(self, request: Request) -> Arrays:
         x, labels, mask, keep, axis, dtype, scale, outputs, k = request
-        return _statistics(axis, dtype, outputs, k)(x, labels, mask, keep, scale)
+        return _statistics(axis, dtype, outputs, k)(x, labels, mask, keep, *kernels.put((scale,)))
 
     def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
         argnums = tuple(range(len(primals)))

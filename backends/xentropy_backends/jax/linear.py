@@ -72,7 +72,7 @@ class _Spec(NamedTuple):
 
 def losses(head: Head, given: Operands) -> Any:
     """The losses, (N,)."""
-    operands = (*given, *head.numbers)
+    operands = (*given, *kernels.put(head.numbers))
     spec = _Spec(head.numbered(), tuple(x is not None for x in operands))
     return _compiled(spec)(*(x for x in operands if x is not None))
 

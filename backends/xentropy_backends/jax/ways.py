@@ -182,7 +182,7 @@ WAYS: Mapping[str, Mapping[str, Derive]] = {
     "eager": EAGER,
     "jit": _then(EAGER, jax.jit),
     "of a jitted function": _through(jax.jit, EAGER),
-    "checkpoint": _through(jax.checkpoint, EAGER),
+    "checkpoint": _then(_through(jax.checkpoint, EAGER), jax.jit),
     "without x64": _then(EAGER, _without_x64),
     "jax.export": {
         **_then(EAGER, _exported),

@@ -135,6 +135,16 @@ def _saved(f: Run, signature: tuple[Any, ...]) -> Run:
     return lambda *arrays: loaded.f(*arrays)
 
 
+def _ahead(f: Run) -> Run:
+    """Mapped, after it was made for one."""
+
+    def run(*arrays: Any) -> Any:
+        f(*(x[0] if i < 2 else x for i, x in enumerate(arrays)))
+        return _mapped(f)(*arrays)
+
+    return run
+
+
 def _then(last: Derive) -> dict[str, Derive]:
     """What is derived of a function, which goes through something then."""
     return {name: _joined(each, last) for name, each in EAGER.items()}
@@ -161,6 +171,6 @@ WAYS: Mapping[str, Mapping[str, Derive]] = {
     "saved_model": {
         **_through(_reloaded),
         "gradient": lambda f: _reloaded(_gradient(f)),
-        "vmap of gradient": lambda f: _gradient(_mapped(_reloaded(f))),
+        "vmap of gradient": lambda f: _ahead(_reloaded(_gradient(f))),
     },
 }
