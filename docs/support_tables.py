@@ -29,11 +29,11 @@ def _read(room: str, name: str) -> dict[str, Any]:
 
 def _failing(room: str, way: str, column: str) -> dict[str, Any] | None:
     """The known failure of a cell, of all losses or some."""
-    cell = f"test_cell[{way}: {column}-{room}-"
     entries: list[dict[str, Any]] = _read(room, "xfails.toml").get("xfail", [])
     for entry in entries:
-        test = entry["test"].rpartition("::")[2]
-        if test.startswith("test_cell[") and fnmatchcase(cell, test[: len(cell)]):
+        _, _, cell = entry["test"].partition("::test_cell[")
+        ways, _, what = cell.partition(": ")
+        if what.startswith(f"{column}-{room}-") and fnmatchcase(way, ways):
             return entry
     return None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import doctest
 import re
+import subprocess
+import sys
 import typing
 from pathlib import Path
 
@@ -72,6 +74,12 @@ def test_the_examples_of_a_docstring_run(name: str) -> None:
     tests = finder.find(getattr(xentropy, name), name)
     assert sum(len(test.examples) for test in tests) >= 2
     assert [runner.run(test).failed for test in tests] == [0]
+
+
+def test_the_tables_of_support_are_those_of_the_backends() -> None:
+    """If not: python docs/support_tables.py."""
+    command = [sys.executable, str(REFERENCE.parent / "support_tables.py"), "--check"]
+    assert subprocess.run(command, check=False).returncode == 0
 
 
 def test_all_losses_are_looked_at() -> None:
