@@ -12,7 +12,7 @@ from xentropy._types import Arrays, Namespace
 from xentropy.formulas import tiles as formulas
 from xentropy.formulas.linear import Head, Layer, Operands
 
-__all__ = ["gradients", "losses", "serves"]
+__all__ = ["gradients", "length", "losses", "serves"]
 
 Body = Callable[[Any, Any, Any], Any]
 
@@ -20,8 +20,8 @@ _ROWS = 2048
 """Rows of a tile, at most: the products of more are no faster."""
 _LEAST = 8
 """Classes of a tile, at least."""
-_HELD = {"float32": 64, "float64": 160}
-"""Bytes for each logit of a tile, of all that is made of it."""
+_HELD = {"float32": 96, "float64": 192}
+"""Bytes for each logit of a tile: what is made of it, and what an allocator keeps of that."""
 
 
 def serves(head: Head, given: Operands) -> bool:
