@@ -267,9 +267,10 @@ def backend_of(x: Any) -> Backend:
     """
     backend = known_backend(type(x))
     if backend is None:
-        name = _find(x)
-        _remember(type(x), name)
-        backend = _loaded[name]
+        backend = _loaded[_find(x)]
+        # Where a compiler reads this, what it has read must not change before it has compiled.
+        if backend.eager():
+            _by_type[type(x)] = backend
     return backend
 
 
@@ -437,11 +438,6 @@ def _known(kind: type) -> str | None:
     return None if backend is None else backend.name
 
 
-def _remember(kind: type, name: str) -> None:
-    """From now on that backend serves this type of array."""
-    _by_type[kind] = _loaded[name]
-
-
 def _find(x: Any) -> str:
     """Ask the backends of loaded frameworks, the generic one last; returns a key of `_loaded`."""
     names = {**_registered, **_entries()}
@@ -467,4 +463,3 @@ def _find(x: Any) -> str:
 # torch.compiler.assume_constant_result sets this; torch is not imported.
 _find._dynamo_marked_constant = True  # type: ignore[attr-defined]
 _known._dynamo_marked_constant = True  # type: ignore[attr-defined]
-_remember._dynamo_marked_constant = True  # type: ignore[attr-defined]

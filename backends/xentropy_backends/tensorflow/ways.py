@@ -135,16 +135,6 @@ def _saved(f: Run, signature: tuple[Any, ...]) -> Run:
     return lambda *arrays: loaded.f(*arrays)
 
 
-def _ahead(f: Run) -> Run:
-    """Mapped, after it was made for one."""
-
-    def run(*arrays: Any) -> Any:
-        f(*(x[0] if i < 2 else x for i, x in enumerate(arrays)))
-        return _mapped(f)(*arrays)
-
-    return run
-
-
 def _then(last: Derive) -> dict[str, Derive]:
     """What is derived of a function, which goes through something then."""
     return {name: _joined(each, last) for name, each in EAGER.items()}
@@ -169,8 +159,7 @@ WAYS: Mapping[str, Mapping[str, Derive]] = {
         _once(lambda f, signature: _function(f, input_signature=signature))
     ),
     "saved_model": {
-        **_through(_reloaded),
+        **{name: _joined(_reloaded, each) for name, each in EAGER.items() if "vmap" not in name},
         "gradient": lambda f: _reloaded(_gradient(f)),
-        "vmap of gradient": lambda f: _ahead(_reloaded(_gradient(f))),
     },
 }

@@ -86,7 +86,9 @@ class _Torch(AutodiffBackend):
             saving = torch.is_grad_enabled() and arrays[0].requires_grad
             rule = EagerRule if kernels.transforming() else PlainRule
             return rule.apply(kernels.Kernel(xp, formula, options, upstream), saving, *arrays)
-        if any(x is not None and x.requires_grad for x in arrays):
+        # What stands for a rule in compiled code is not mapped, as torch.func does for a Hessian.
+        moving = any(x is not None and x.requires_grad for x in arrays)
+        if moving and not kernels.transforming():
             return Rule.apply(formula, options, *arrays)
         # Without a gradient Dynamo would hand a context to `forward`, which has none.
         return rules.value(xp, formula, arrays, options)
