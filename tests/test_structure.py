@@ -138,7 +138,6 @@ BEYOND = (
     "namespace.py",
     "rows.py",
     "rules.py",
-    "tiles.py",
     "ways.py",
 )
 

@@ -19,8 +19,7 @@ from xentropy.formulas.statistics import REAL, Request
 from xentropy.kernels import linear as on_host
 from xentropy.kernels.pool import aligned
 
-from . import kernels, tiles
-from .tiles import length
+from . import kernels
 
 __all__ = ["losses", "statistics"]
 
@@ -32,8 +31,6 @@ def losses(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
     """The losses of all rows, (N,), and their gradients by whatever is floating."""
     if _serves(given):
         return _by_kernel(xp, apply, head, given)
-    if not tf.executing_eagerly() and tiles.serves(head, given):
-        return _by_tile(xp, apply, head, given)
     return _by_block(xp, apply, head, given)
 
 
@@ -83,7 +80,7 @@ def _replaced(arrays: Sequence[Any], where: Sequence[int], tensors: Sequence[Any
 
 # --- kernels ----------------------------------------------------------------------------------
 
-_WEIGHT, _BIAS = map(Operands._fields.index, ("weight", "bias"))
+_WEIGHT = Operands._fields.index("weight")
 _REAL = (tf.float16, tf.bfloat16, tf.float32, tf.float64)
 
 
@@ -137,66 +134,6 @@ def _by_kernel(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
     return connect(*(given[i] for i in moving))
 
 
-# --- tiles ------------------------------------------------------------------------------------
-
-
-def _by_tile(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
-    """The losses in a graph, from tiles, whose gradients are differentiated by the formulas."""
-    present = [i for i, x in enumerate(given) if x is not None]
-    moving = _floating(given)
-    of_layer = [i for i in moving if i <= _BIAS]
-    others = [i for i in moving if i > _BIAS]
-    # An identity, because a function takes a small tensor from outside its graph for a constant.
-    given = Operands(*(None if x is None else tf.identity(x) for x in given))
-    still = Operands(*(None if x is None else tf.stop_gradient(x) for x in given))
-    output, slopes = tiles.losses(xp, head, still)
-
-    def inputs_of(tensors: Arrays) -> Operands:
-        return Operands(*_replaced(given, present, tensors))
-
-    def by_formulas(upstream: Any, tensors: Arrays, wanted: Sequence[int]) -> list[Any]:
-        """The gradients from blocks of rows, to be differentiated again."""
-        inputs = inputs_of(tensors)
-        with tf.GradientTape() as tape:
-            tape.watch([inputs[i] for i in wanted])
-            again = _by_block(xp, apply, head, inputs, wanted)
-        found = tape.gradient(again, [inputs[i] for i in wanted], output_gradients=upstream)
-        return list(found)
-
-    @tf.custom_gradient
-    def first(upstream: Any, slopes: Any, *tensors: Any) -> tuple[Any, Callable[..., Any]]:
-        def second(*cotangents: Any) -> list[Any]:
-            sources = [upstream, *(tensors[present.index(i)] for i in moving)]
-            with tf.GradientTape() as tape:
-                tape.watch(sources)
-                found = by_formulas(upstream, tensors, of_layer)
-            by_upstream, *rest = tape.gradient(found, sources, output_gradients=cotangents)
-            pairs = dict(zip(moving, rest, strict=True))
-            return [by_upstream, None, *(pairs.get(i) for i in present)]
-
-        return tiles.gradients(xp, head, inputs_of(tensors), slopes, upstream), second
-
-    @tf.custom_gradient
-    def connect(slopes: Any, *tensors: Any) -> tuple[Any, Callable[[Any], list[Any]]]:
-        def gradient(upstream: Any) -> list[Any]:
-            upstream = tf.convert_to_tensor(upstream)
-            found = _as_function(first)(upstream, slopes, *tensors)
-            # Apart, so that a graph drops what nobody asks for.
-            found = [*found, *(by_formulas(upstream, tensors, others) if others else [])]
-            pairs = dict(zip(moving, found, strict=True))
-            return [None, *(pairs.get(i) for i in present)]
-
-        return output, gradient
-
-    return _as_function(connect)(slopes, *(given[i] for i in present))
-
-
-def _as_function(f: Callable[..., Any]) -> Callable[..., Any]:
-    """What has a gradient of its own: of a function forward mode takes it, transposed."""
-    call: Callable[..., Any] = tf.function(f, autograph=False)
-    return call
-
-
 # --- blocks -----------------------------------------------------------------------------------
 
 
@@ -209,15 +146,10 @@ class _Step(NamedTuple):
     dtype: Any  # that is computed in
 
 
-def _by_block(
-    xp: Namespace, apply: Apply, head: Head, given: Operands, wanted: Sequence[int] | None = None
-) -> Any:
-    """The losses from the formulas, some rows at a time, with gradients of any order.
-
-    These are by the operands at the positions wanted, or by all that may be differentiated.
-    """
+def _by_block(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
+    """The losses from the formulas, some rows at a time, with gradients of any order."""
     most = formulas.most_rows(head.layer, given.weight.shape[0])
-    count = length(given.hidden, 0)
+    count = _length(given.hidden, 0)
     # Without rows there is a block of none.
     number = (max if isinstance(count, int) else tf.maximum)(-(-count // most), 1)
     step = -(-count // number)
@@ -233,8 +165,7 @@ def _by_block(
 
         (found,) = _looped(_Step(forward, are_rows, (None,), dtype), blocks)
     else:
-        moving = _moving(blocks) if wanted is None else wanted
-        found = _recomputed(xp, head, are_rows, dtype, blocks, moving)
+        found = _recomputed(xp, head, are_rows, dtype, blocks)
     return tf.reshape(found, (-1,))[:count]
 
 
@@ -244,7 +175,7 @@ def _parted(given: Operands, more: Any, by: list[Any]) -> Operands:
     def parted(x: Any, rest: Any) -> Any:
         if not isinstance(more, int) or more:
             x = tf.pad(x, [[0, more], *([0, 0] for _ in x.shape[1:])], constant_values=rest)
-        lengths = (length(x, i) for i in range(1, x.shape.rank))
+        lengths = (_length(x, i) for i in range(1, x.shape.rank))
         return tf.reshape(x, [*by, *lengths])
 
     pairs = zip(given._fields, given, given.are_rows(), strict=True)
@@ -258,16 +189,18 @@ def _parted(given: Operands, more: Any, by: list[Any]) -> Operands:
     )
 
 
+def _length(x: Any, axis: int) -> Any:
+    """A number, or a tensor where a graph will know it only when it runs."""
+    n = x.shape[axis]
+    return tf.shape(x)[axis] if n is None else n
+
+
 def _recomputed(
-    xp: Namespace,
-    head: Head,
-    are_rows: tuple[bool, ...],
-    dtype: Any,
-    blocks: Operands,
-    moving: Sequence[int],
+    xp: Namespace, head: Head, are_rows: tuple[bool, ...], dtype: Any, blocks: Operands
 ) -> Any:
     """The losses of all blocks, whose gradient is a step of its own of all blocks anew."""
     present = [i for i, x in enumerate(blocks) if x is not None]
+    moving = _moving(blocks)
     wanted = tuple(i in moving for i in range(len(blocks)))
 
     def run(*block: Any) -> Arrays:
@@ -296,13 +229,13 @@ def _recomputed(
         return output, gradient
 
     # In a graph forward mode takes the transposed gradient of a function; see `adapter`.
-    call = connect if tf.executing_eagerly() else _as_function(connect)
+    call = connect if tf.executing_eagerly() else tf.function(connect, autograph=False)
     return call(*(blocks[i] for i in present))
 
 
 def _looped(step: _Step, arrays: Sequence[Any]) -> Arrays:
     """Block after block: of rows the results of all, others added up."""
-    number = length(arrays[0], 0)
+    number = _length(arrays[0], 0)
     likes = [None if i is None else arrays[i] for i in step.results]
     are_rows = [i is None or step.are_rows[i] for i in step.results]
     dtypes = [step.dtype if x is None else x.dtype for x in likes]

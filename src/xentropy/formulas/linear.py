@@ -32,9 +32,7 @@ __all__ = [
     "most_rows",
     "on_tape",
     "rows_at_once",
-    "shown",
     "statistics",
-    "uncapped",
 ]
 
 
@@ -123,21 +121,13 @@ def logits(xp: Namespace, layer: Layer, hidden: Any, weight: Any, bias: Any) -> 
     return z if layer.softcap is None else layer.softcap * xp.tanh(z / layer.softcap)
 
 
-def uncapped(layer: Layer, x: Any, g: Any) -> Any:
-    """The gradient before the cap, of logits ``x``."""
-    if layer.softcap is None:
-        return g
-    u = x / layer.softcap
-    return g * ((1.0 - u) * (1.0 + u))
-
-
 def _arrays(given: Operands, x: Any) -> Arrays:
     """What the formula takes, of the logits of some rows."""
     keep = None if given.keep is None else given.keep[:, None]
     return x, given.labels, given.class_weight, given.class_mask, given.sample_weight, keep
 
 
-def shown(xp: Namespace, given: Operands) -> Operands:
+def _shown(xp: Namespace, given: Operands) -> Operands:
     """Rows that are left out as 0, also in products: 0 times NaN is NaN.
 
     A weight of 0 hides only what holds no number: the others keep their derivatives by it.
@@ -153,7 +143,7 @@ def shown(xp: Namespace, given: Operands) -> Operands:
 
 def losses(xp: Namespace, head: Head, given: Operands, apply: Apply | None = None) -> Any:
     """The losses of some rows; with the `apply` of a backend they can be differentiated."""
-    given = shown(xp, given)
+    given = _shown(xp, given)
     x = logits(xp, head.layer, given.hidden, given.weight, given.bias)
     if apply is not None:
         return apply(head.formula, _arrays(given, x), head.options)
@@ -164,7 +154,7 @@ def gradients(
     xp: Namespace, head: Head, given: Operands, wanted: tuple[bool, ...], cotangent: Any
 ) -> tuple[Any, ...]:
     """The gradients of some rows by the operands wanted; None for the others."""
-    given, layer = shown(xp, given), head.layer
+    given, layer = _shown(xp, given), head.layer
     x = logits(xp, layer, given.hidden, given.weight, given.bias)
     of_layer, others = any(wanted[:3]), wanted[3:]
     wrt = (of_layer, *others)
@@ -177,7 +167,10 @@ def _by_layer(
     xp: Namespace, layer: Layer, given: Operands, x: Any, g: Any, wanted: tuple[bool, ...]
 ) -> Arrays:
     """The gradients by hidden, weight and bias, in the compute dtype, of that by the logits."""
-    dtype, g = getattr(xp, layer.dtype), uncapped(layer, x, g)
+    dtype = getattr(xp, layer.dtype)
+    if layer.softcap is not None:
+        u = x / layer.softcap
+        g = g * ((1.0 - u) * (1.0 + u))
     if layer.scale is not None:
         g = layer.scale * g
     return (
@@ -220,7 +213,7 @@ def _parts(layer: Layer, given: Operands) -> Iterator[tuple[Any, Operands]]:
 
 def ask(xp: Namespace, layer: Layer, given: Operands, request: Request, answer: Answer) -> Arrays:
     """Statistics of some rows, of the request about their logits."""
-    return answer(_asked(xp, layer, shown(xp, given), request))
+    return answer(_asked(xp, layer, _shown(xp, given), request))
 
 
 def _asked(xp: Namespace, layer: Layer, given: Operands, request: Request) -> Request:
@@ -240,7 +233,7 @@ def ask_gradients(
     pull: Any,
 ) -> Arrays:
     """The gradients of some rows by hidden, weight and bias, of the cotangents of statistics."""
-    given = shown(xp, given)
+    given = _shown(xp, given)
     asked = _asked(xp, layer, given, request)
     g = of_logits(xp, asked, cotangents, pull, layer.dtype)
     return _by_layer(xp, layer, given, asked.x, g, wanted)
