@@ -68,6 +68,8 @@ class Backend(ABC):
     #: Whether `apply` has a use for cotangents that must be computed first, and compiles nothing
     #: anew for another number.
     reads_weights = False
+    #: Types of which every array is this backend's: of these an array need not be seen.
+    types: frozenset[type] = frozenset()
 
     def __init__(self, name: str, xp: Namespace) -> None:
         self.name = name
@@ -267,7 +269,7 @@ def backend_of(x: Any) -> Backend:
     """
     backend = known_backend(type(x))
     if backend is None:
-        backend = _loaded[_find(x)]
+        backend = _loaded[_told(type(x)) or _find(x)]
         # Where a compiler reads this, what it has read must not change before it has compiled.
         if backend.eager():
             _by_type[type(x)] = backend
@@ -438,6 +440,18 @@ def _known(kind: type) -> str | None:
     return None if backend is None else backend.name
 
 
+def _told(kind: type) -> str | None:
+    """The key of the backend that tells by the type alone that an array is its own."""
+    name = kind.__module__.partition(".")[0]
+    if name not in {**_registered, **_entries()}:
+        return None
+    backend: Backend = _registered[name] if name in _registered else _entries()[name].load()
+    if kind not in backend.types:
+        return None
+    _loaded[backend.name] = backend
+    return backend.name
+
+
 def _find(x: Any) -> str:
     """Ask the backends of loaded frameworks, the generic one last; returns a key of `_loaded`."""
     names = {**_registered, **_entries()}
@@ -459,7 +473,9 @@ def _find(x: Any) -> str:
 
 
 # torch.compile may be the first to see a tensor: it is to take the answer, not to trace the search,
-# and it can take a string. Nor is it to compile again because the type is known the next time.
+# and it can take a string; by the type, of which it knows more inside of torch.func than of the
+# tensor (graph break GB2922). Nor is it to compile again because the type is known the next time.
 # torch.compiler.assume_constant_result sets this; torch is not imported.
 _find._dynamo_marked_constant = True  # type: ignore[attr-defined]
+_told._dynamo_marked_constant = True  # type: ignore[attr-defined]
 _known._dynamo_marked_constant = True  # type: ignore[attr-defined]

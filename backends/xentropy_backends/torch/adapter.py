@@ -29,6 +29,7 @@ _EXCHANGED = {torch.float32, torch.float64, torch.int32, torch.int64, torch.bool
 
 class _Torch(AutodiffBackend):
     reads_weights = True
+    types = frozenset({torch.Tensor, torch.nn.Parameter})
 
     def owns(self, x: object) -> bool:
         return isinstance(x, torch.Tensor)
