@@ -134,6 +134,7 @@ BEYOND = (
     "compiled.py",
     "devices.py",
     "kernels.py",
+    "layered.py",
     "linear.py",
     "namespace.py",
     "rows.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from xentropy._types import Arrays, Options
 from xentropy.dispatch import backend_of
+from xentropy.formulas import formula as rules
 from xentropy.formulas import linear as heads
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.linear import Head, Layer, Operands
@@ -17,6 +19,8 @@ from xentropy.formulas.statistics import REAL, Request
 from xentropy.kernels import linear as on_host
 
 from . import kernels
+from .layered import Layered
+from .namespace import xp
 from .rows import OverRows, Rows, pull_of, pushed
 
 __all__ = [
@@ -40,7 +44,7 @@ def losses(head: Head, given: Operands) -> Any:
 def evaluate(head: Head, given: Operands) -> Any:
     """The losses of some rows, as a differentiable function."""
     backend = backend_of(given.hidden)
-    return heads.losses(backend.xp, head, given, backend.apply)
+    return heads.losses(xp, head, given, backend.apply)
 
 
 def statistics(layer: Layer, given: Operands, request: Request) -> Arrays:
@@ -62,21 +66,37 @@ def statistics_of_rows(layer: Layer, given: Operands, asked: Request) -> Rows:
     backend = backend_of(given.hidden)
 
     def f(*part: Any) -> Arrays:
-        return heads.ask(backend.xp, layer, Operands(*part), asked, backend.statistics)
+        return heads.ask(xp, layer, Operands(*part), asked, backend.statistics)
 
-    def pull(formula: Formula, arrays: Arrays, options: Options, cotangent: Any) -> Any:
-        return kernels.Kernel(backend.xp, formula, options, None).gradient(cotangent, arrays)
-
-    def gradients(moving: list[int], part: Arrays, cotangents: Arrays) -> Arrays:
-        wanted = tuple(i in moving for i in range(len(part)))
+    def pull(own: Any, z: Any, part: Operands, wanted: Any, cotangents: Arrays) -> Arrays:
         of_names = dict(zip(asked.outputs, cotangents, strict=False))
-        call = (backend.xp, layer, Operands(*part), asked, wanted, of_names, pull)
-        found = heads.ask_gradients(*call)
-        return tuple(found[i] for i in moving)
+        return (heads.pull_statistics(xp, layer, part, asked, z, of_names, own),)
 
     reals = sum(name in REAL for name in asked.outputs)
-    results, step = tuple(True for _ in asked.outputs), heads.rows_at_once(layer, given)
-    return Rows(f, given.are_rows(), results, step, reals, gradients)
+    pulls, arguments = (partial(pull, _first), partial(pull, _once)), given.are_rows()
+    step = heads.rows_at_once(layer, given)
+    return Layered(layer, f, *pulls, arguments, len(asked.outputs), reals, step).rows()
+
+
+def _first(formula: Formula, arrays: Arrays, options: Options, cotangent: Any) -> Any:
+    """The gradient by logits."""
+    return kernels.Kernel(xp, formula, options, None).first_partial(cotangent, *arrays)
+
+
+def _once(formula: Formula, arrays: Arrays, options: Options, cotangent: Any) -> Any:
+    """The same, by a kernel where one serves."""
+    return kernels.Kernel(xp, formula, options, None).gradient(cotangent, arrays)
+
+
+def _all_once(
+    formula: Formula, arrays: Arrays, options: Options, wanted: tuple[bool, ...], cotangent: Any
+) -> Arrays:
+    """The gradients wanted, that by logits by a kernel where one serves."""
+    first = _once(formula, arrays, options, cotangent) if wanted[0] else None
+    if not any(wanted[1:]):
+        return (first, *(None for _ in wanted[1:]))
+    wrt = (False, *wanted[1:])
+    return (first, *rules.vjp(xp, formula, arrays, options, wrt, cotangent)[1:])
 
 
 class LinearCall:
@@ -116,14 +136,12 @@ class LinearCall:
         def f(*part: Any) -> Arrays:
             return (evaluate(self.head, Operands(*part)),)
 
-        def gradients(moving: list[int], part: Arrays, cotangents: Arrays) -> Arrays:
-            wanted = tuple(i in moving for i in range(len(part)))
-            xp = backend_of(given.hidden).xp
-            found = heads.gradients(xp, self.head, Operands(*part), wanted, cotangents[0])
-            return tuple(found[i] for i in moving)
+        def pull(own: Any, z: Any, part: Operands, wanted: Any, cotangents: Arrays) -> Arrays:
+            return heads.pull(xp, self.head, part, z, wanted, cotangents[0], own)
 
+        pulls, arguments = (partial(pull, None), partial(pull, _all_once)), given.are_rows()
         step = heads.rows_at_once(self.head.layer, given)
-        return Rows(f, given.are_rows(), (True,), step, gradients=gradients)
+        return Layered(self.head.layer, f, *pulls, arguments, 1, 1, step).rows()
 
 
 def are_plain(arrays: Arrays) -> bool:

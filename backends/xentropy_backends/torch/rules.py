@@ -75,7 +75,11 @@ class EagerRule(torch.autograd.Function):
         if wrt[0]:
             # Differentiated again only where somebody may: the rule costs as much as a small call.
             again = torch.is_grad_enabled()
-            first = (_Gradient.apply if again else _gradient)(kernel, cotangents[0], *arrays)
+            x, *others = arrays
+            if next(iter(kernel.formula.roles.values())) == "summands":
+                # A sum has the same gradient whatever they are: nothing is pulled through them.
+                x = x.detach()
+            first = (_Gradient.apply if again else _gradient)(kernel, cotangents[0], x, *others)
         wrt, pulled = (False, *wrt[1:]), (None,) * len(arrays)
         if any(wrt):
             call = (kernel.formula, arrays, kernel.options)

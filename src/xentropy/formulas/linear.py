@@ -23,7 +23,6 @@ __all__ = [
     "Layer",
     "Operands",
     "ask",
-    "ask_gradients",
     "differentiate",
     "evaluate",
     "gradients",
@@ -31,7 +30,11 @@ __all__ = [
     "losses",
     "most_rows",
     "on_tape",
+    "product",
+    "pull",
+    "pull_statistics",
     "rows_at_once",
+    "shown",
     "statistics",
 ]
 
@@ -112,13 +115,28 @@ class Operands(NamedTuple):
 
 def logits(xp: Namespace, layer: Layer, hidden: Any, weight: Any, bias: Any) -> Any:
     """The logits of some rows, in the compute dtype."""
+    return _capped(xp, layer, product(xp, layer, hidden, weight, bias))
+
+
+def product(xp: Namespace, layer: Layer, hidden: Any, weight: Any, bias: Any) -> Any:
+    """The same before the layer's numbers."""
     dtype = getattr(xp, layer.dtype)
     z = xp.matmul(hidden, weight, dtype, "b")
-    if bias is not None:
-        z = z + xp.reshape(xp.astype(bias, dtype), (1, -1))
+    return z if bias is None else z + xp.reshape(xp.astype(bias, dtype), (1, -1))
+
+
+def _capped(xp: Namespace, layer: Layer, z: Any) -> Any:
     if layer.scale is not None:
         z = layer.scale * z
     return z if layer.softcap is None else layer.softcap * xp.tanh(z / layer.softcap)
+
+
+def _by_product(layer: Layer, x: Any, g: Any) -> Any:
+    """The gradient by the product, of that by the logits ``x``."""
+    if layer.softcap is not None:
+        u = x / layer.softcap
+        g = g * ((1.0 - u) * (1.0 + u))
+    return g if layer.scale is None else layer.scale * g
 
 
 def _arrays(given: Operands, x: Any) -> Arrays:
@@ -127,7 +145,7 @@ def _arrays(given: Operands, x: Any) -> Arrays:
     return x, given.labels, given.class_weight, given.class_mask, given.sample_weight, keep
 
 
-def _shown(xp: Namespace, given: Operands) -> Operands:
+def shown(xp: Namespace, given: Operands) -> Operands:
     """Rows that are left out as 0, also in products: 0 times NaN is NaN.
 
     A weight of 0 hides only what holds no number: the others keep their derivatives by it.
@@ -143,7 +161,7 @@ def _shown(xp: Namespace, given: Operands) -> Operands:
 
 def losses(xp: Namespace, head: Head, given: Operands, apply: Apply | None = None) -> Any:
     """The losses of some rows; with the `apply` of a backend they can be differentiated."""
-    given = _shown(xp, given)
+    given = shown(xp, given)
     x = logits(xp, head.layer, given.hidden, given.weight, given.bias)
     if apply is not None:
         return apply(head.formula, _arrays(given, x), head.options)
@@ -154,25 +172,37 @@ def gradients(
     xp: Namespace, head: Head, given: Operands, wanted: tuple[bool, ...], cotangent: Any
 ) -> tuple[Any, ...]:
     """The gradients of some rows by the operands wanted; None for the others."""
-    given, layer = _shown(xp, given), head.layer
-    x = logits(xp, layer, given.hidden, given.weight, given.bias)
-    of_layer, others = any(wanted[:3]), wanted[3:]
-    wrt = (of_layer, *others)
-    g, *pulled = vjp_of(xp, head.formula, _arrays(given, x), head.options, wrt, cotangent)
-    found = _by_layer(xp, layer, given, x, g, wanted) if of_layer else (None, None, None)
-    return (*found, *pulled)
+    given = shown(xp, given)
+    z = product(xp, head.layer, given.hidden, given.weight, given.bias)
+    of_product = (any(wanted[:3]), *wanted[3:])
+    g, *pulled = pull(xp, head, given, z, of_product, cotangent)
+    return (*_by_layer(xp, head.layer, given, g, wanted), *pulled)
+
+
+def pull(
+    xp: Namespace,
+    head: Head,
+    given: Operands,
+    z: Any,
+    wanted: tuple[bool, ...],
+    cotangent: Any,
+    own: Callable[..., Arrays] | None = None,
+) -> Arrays:
+    """The gradients by the product ``z`` and by the operands that are not of the layer.
+
+    ``own`` is the backend's `formula.vjp`.
+    """
+    x = _capped(xp, head.layer, z)
+    call = (head.formula, _arrays(given, x), head.options, wanted, cotangent)
+    g, *pulled = own(*call) if own else vjp_of(xp, *call)
+    return (g if g is None else _by_product(head.layer, x, g), *pulled)
 
 
 def _by_layer(
-    xp: Namespace, layer: Layer, given: Operands, x: Any, g: Any, wanted: tuple[bool, ...]
+    xp: Namespace, layer: Layer, given: Operands, g: Any, wanted: tuple[bool, ...]
 ) -> Arrays:
-    """The gradients by hidden, weight and bias, in the compute dtype, of that by the logits."""
+    """The gradients by hidden, weight and bias, in the compute dtype, of that by the product."""
     dtype = getattr(xp, layer.dtype)
-    if layer.softcap is not None:
-        u = x / layer.softcap
-        g = g * ((1.0 - u) * (1.0 + u))
-    if layer.scale is not None:
-        g = layer.scale * g
     return (
         xp.matmul(g, given.weight, dtype) if wanted[0] else None,
         xp.matmul(g, given.hidden, dtype, "a") if wanted[1] else None,
@@ -213,30 +243,29 @@ def _parts(layer: Layer, given: Operands) -> Iterator[tuple[Any, Operands]]:
 
 def ask(xp: Namespace, layer: Layer, given: Operands, request: Request, answer: Answer) -> Arrays:
     """Statistics of some rows, of the request about their logits."""
-    return answer(_asked(xp, layer, _shown(xp, given), request))
+    given = shown(xp, given)
+    z = product(xp, layer, given.hidden, given.weight, given.bias)
+    return answer(_asked(xp, layer, given, request, z))
 
 
-def _asked(xp: Namespace, layer: Layer, given: Operands, request: Request) -> Request:
+def _asked(xp: Namespace, layer: Layer, given: Operands, request: Request, z: Any) -> Request:
     """The request about the logits of some rows."""
-    x = logits(xp, layer, given.hidden, given.weight, given.bias)
-    keep = None if given.keep is None else given.keep[:, None]
+    x, keep = _capped(xp, layer, z), None if given.keep is None else given.keep[:, None]
     return request._replace(x=x, labels=given.labels, class_mask=given.class_mask, keep=keep)
 
 
-def ask_gradients(
+def pull_statistics(
     xp: Namespace,
     layer: Layer,
     given: Operands,
     request: Request,
-    wanted: tuple[bool, ...],
+    z: Any,
     cotangents: dict[str, Any],
-    pull: Any,
-) -> Arrays:
-    """The gradients of some rows by hidden, weight and bias, of the cotangents of statistics."""
-    given = _shown(xp, given)
-    asked = _asked(xp, layer, given, request)
-    g = of_logits(xp, asked, cotangents, pull, layer.dtype)
-    return _by_layer(xp, layer, given, asked.x, g, wanted)
+    own: Any,
+) -> Any:
+    """The gradient by the product ``z``, of the cotangents of statistics."""
+    asked = _asked(xp, layer, given, request, z)
+    return _by_product(layer, asked.x, of_logits(xp, asked, cotangents, own, layer.dtype))
 
 
 def statistics(
