@@ -95,7 +95,7 @@ _WEIGHTED = {"class_weight": _Q, "sample_weight": _S}
 _TWO = {"label_smoothing": 0.1, "z_loss": 0.05}
 _GIVEN: dict[str, tuple[dict[str, Array], dict[str, Any]]] = {
     "cross_entropy": ({**_LOGITS, **_WEIGHTED}, _TWO),
-    "softmax_cross_entropy": ({**_DENSE, **_WEIGHTED}, _TWO),
+    "softmax_cross_entropy": (_DENSE, {}),
     "sparse_softmax_cross_entropy": (_LOGITS, {}),
     "sigmoid_cross_entropy": ({**_DENSE, "pos_weight": _Q}, {}),
     "weighted_sigmoid_cross_entropy": ({**_DENSE, "pos_weight": _Q}, {}),
@@ -104,7 +104,7 @@ _GIVEN: dict[str, tuple[dict[str, Array], dict[str, Any]]] = {
     "sparse_categorical_cross_entropy": ({"probs": _PROBS, "labels": _INDEX}, {}),
     "sigmoid_focal_cross_entropy": ({**_DENSE, "alpha": _Q / 2}, {"gamma": 1.5}),
     "softmax_focal_cross_entropy": ({**_LOGITS, "alpha": _Q}, {"gamma": 1.5}),
-    "poly_cross_entropy": ({**_LOGITS, **_WEIGHTED}, _TWO),
+    "poly_cross_entropy": (_LOGITS, {"epsilon": 0.5}),
     "kl_divergence": (_DENSE, {"temperature": 2.0}),
     "squared_error": ({"predictions": _X, "targets": _E}, {}),
     "absolute_error": ({"predictions": _X, "targets": _E}, {}),
@@ -153,8 +153,8 @@ def _entries() -> dict[str, list[Entry]]:
     found = {loss: [Entry(loss, case, getattr(xentropy, loss))] for loss, case in cases.items()}
     # KL, too, adds up terms of both signs.
     entropy = _Entropy("matrix entropy", "kl_divergence", {"x": _X}, wrt=("x",))
-    index, plain = cases["cross_entropy"], cases["sparse_softmax_cross_entropy"]
-    found["linear_cross_entropy"] = [Entry("linear_cross_entropy", index, _linear)]
+    plain = cases["sparse_softmax_cross_entropy"]
+    found["linear_cross_entropy"] = [Entry("linear_cross_entropy", plain, _linear)]
     found["softmax_statistics"] = [
         Entry("softmax_statistics log_prob", plain, _log_prob),
         Entry("softmax_statistics entropy", entropy, _entropy),
