@@ -126,6 +126,19 @@ def test_forward_mode(harness: Harness) -> None:
     assert_within(harness.numpy(moved), pushed, size, BOUND.gradient)
 
 
+def test_forward_mode_of_what_does_not_move(harness: Harness) -> None:
+    jvp = need_transform(harness, "jvp")
+    case = layer(Case("plain", X, Y), max_memory=300)
+    given, call = case.give(harness, "float32"), case.call(harness, "rank")
+
+    def ranks(x: Any) -> Any:
+        xp = xentropy.backend_of(x).xp
+        return xp.astype(call(x, given["y"]).rank, xp.float32) + 0.0 * x[:, 0]
+
+    moved = jvp(ranks, (given["x"],), (given["x"],))
+    np.testing.assert_array_equal(harness.numpy(moved), np.zeros(N))
+
+
 def test_a_bias_and_a_cap(harness: Harness) -> None:
     """What the logits round to moves them by less than their size."""
     bias, cap = single(rng("bias").normal(size=C)), 2.0

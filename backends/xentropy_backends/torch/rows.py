@@ -98,7 +98,8 @@ class OverRows(torch.autograd.Function):
         if all(rows.results) and not any(d is not None for _, is_row, d in given if not is_row):
             folded = [_folded(x, d, count) if is_row else x for x, is_row, d in given]
             found = OverRows.apply(rows, *folded)
-            return tuple(x.reshape(count, -1, *x.shape[1:]) for x in found), (0,) * len(found)
+            unfolded = tuple(x.unflatten(0, (count, len(x) // count)) for x in found)
+            return unfolded, (0,) * len(found)
         parts = ([x if d is None else x.select(d, i) for x, _, d in given] for i in range(count))
         each = [OverRows.apply(rows, *part) for part in parts]
         return tuple(map(torch.stack, zip(*each, strict=True))), (0,) * len(rows.results)
@@ -109,7 +110,7 @@ def _folded(x: Any, dim: int | None, count: int) -> Any:
     if x is None:
         return None
     whole = x.expand(count, *x.shape) if dim is None else x.movedim(dim, 0)
-    return whole.reshape(-1, *whole.shape[2:])
+    return whole.flatten(0, 1)
 
 
 class _Result:
@@ -161,6 +162,8 @@ def pull_of(rows: Rows, moving: list[int]) -> Rows:
 
 def pushed(rows: Rows, primals: Arrays, tangents: Arrays) -> Any:
     """The tangents of the results."""
+    if rows.reals == 0:
+        return ()
     pairs = zip(primals, tangents, strict=True)
     moving = [i for i, (x, t) in enumerate(pairs) if t is not None and x.is_floating_point()]
     of_tangents = (rows.pushed or _pushed(rows))(moving)
