@@ -1,4 +1,4 @@
-"""Gradients of many cotangents at once, as a framework's own Jacobians take them."""
+"""Gradients of many cotangents at once, as Jacobians take them, and of maps over many calls."""
 
 from __future__ import annotations
 
@@ -50,3 +50,36 @@ def weighted(harness: Harness, f: Callable[[Any], Any], weight: Any) -> Callable
     """The sum of what a function returns, times weights."""
     xp = xentropy.backend_of(weight).xp
     return lambda x: xp.sum(f(x) * weight, axis=None, keepdims=False)
+
+
+@pytest.mark.parametrize("wrt", ["logits", "class_weight", "sample_weight"])
+def test_a_gradient_of_a_map(harness: Harness, wrt: str) -> None:
+    """Beside that of all calls in one, by what each has of its own and by what they share."""
+    vmap = harness.transforms.get("vmap")
+    if vmap is None:
+        pytest.skip("nothing to map with: `Harness.transforms` has no vmap")
+    r = rng("maps")
+    given = {
+        "logits": r.normal(size=(3, 2, 4)),
+        "class_weight": r.uniform(1, 2, 4),
+        "sample_weight": r.uniform(1, 2, (3, 2)),
+    }
+    arrays = {name: harness.array(x.astype(np.float32)) for name, x in given.items()}
+    labels = harness.array(r.integers(0, 4, (3, 2)))
+    xp = xentropy.backend_of(labels).xp
+
+    def at_once(logits: Any, labels: Any, q: Any, s: Any) -> Any:
+        return xentropy.cross_entropy(logits, labels, class_weight=q, sample_weight=s)
+
+    def mapped(x: Any, y: Any, q: Any, s: Any) -> Any:
+        return vmap(lambda x, y, s: at_once(x, y, q, s))(x, y, s)
+
+    def gradient(f: Any) -> Any:
+        def total(x: Any) -> Any:
+            moved = {**arrays, wrt: x}
+            y = f(moved["logits"], labels, moved["class_weight"], moved["sample_weight"])
+            return xp.sum(y, axis=None, keepdims=False)
+
+        return harness.numpy(harness.gradient(total, (arrays[wrt],), (0,))[0])
+
+    np.testing.assert_allclose(gradient(mapped), gradient(at_once), rtol=1e-5)

@@ -209,20 +209,17 @@ class _TensorFlow(AutodiffBackend):
         self, formula: Formula, arrays: Arrays, options: Options, upstream: float | None = None
     ) -> Any:
         arrays = tuple(None if x is None else _tensor(x) for x in arrays)
-        # What tapes do not watch they do not keep: of the value they need no intermediate result.
-        constants = tuple(None if x is None else tf.stop_gradient(x) for x in arrays)
+        given = _cut_off(arrays)
         kernel = kernels.find(self.xp, formula, arrays, options, upstream)
-        output = (
-            value(self.xp, formula, constants, options)
-            if kernel is None
-            else kernel.value(constants)
-        )
+        output = value(self.xp, formula, given, options) if kernel is None else kernel.value(given)
         if tf.executing_eagerly() and not kernels.is_recorded():
             return output
         first, *others = _groups(formula, arrays, kernel is not None) or [()]
         result = _differentiable(self.xp, formula, arrays, options, first, output, kernel)
         for group in others:
-            zero = tf.zeros_like(output)
+            # Not tf.zeros_like, which is the same in all calls of tf.vectorized_map. So would be
+            # what hangs on it and on weights that they share: it keeps the first call's gradient.
+            zero = tf.cast(output > float("inf"), output.dtype)
             result += _differentiable(self.xp, formula, arrays, options, group, zero)
         return result
 
@@ -277,6 +274,19 @@ class _TensorFlow(AutodiffBackend):
 def _tensor(x: Any) -> Any:
     """The value of a variable; a tensor is its own."""
     return x if isinstance(x, tf.Tensor) else tf.convert_to_tensor(x)
+
+
+def _cut_off(arrays: Arrays) -> Arrays:
+    """What a value is to be computed from, which has a gradient of its own.
+
+    What tapes do not watch they do not keep: of the value they need no intermediate result. In a
+    graph they keep nothing that is not used, and what `tf.vectorized_map` makes of it loses the
+    gradients of our own: a tape around that differentiates the value.
+    https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/ops/parallel_for/pfor.py#L2247
+    """
+    if not tf.executing_eagerly():
+        return arrays
+    return tuple(None if x is None else tf.stop_gradient(x) for x in arrays)
 
 
 def _groups(formula: Formula, arrays: Arrays, by_kernel: bool) -> list[tuple[int, ...]]:
