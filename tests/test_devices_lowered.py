@@ -12,6 +12,7 @@ import pytest
 
 from tests.cases import Case, named
 from tests.matrix import ENTRIES, Entry
+from xentropy import Mean
 from xentropy.testing import Harness, load_harness
 
 ALL = [entry for entries in ENTRIES.values() for entry in entries]
@@ -45,6 +46,23 @@ def test_nothing_is_moved_by_a_reduction(harness: Harness, case: Case, reduction
     with guard:
         found = run(*given)
     assert np.isfinite(harness.numpy(found[0] if reduction == "partial" else found))
+
+
+@pytest.mark.parametrize("result", ["value", "perplexity"])
+def test_nothing_is_moved_by_a_mean(harness: Harness, mode: str, result: str) -> None:
+    """Of parts that are added up one by one, at once, and by axis, one of them of numbers."""
+    guard, run = no_transfers(harness), harness.modes[mode]
+    (case,) = named("softmax ignore 5")
+    f, given = case.function(reduction="partial"), tuple(case.give(harness, "float32").values())
+    with guard:
+
+        def total(*arrays: Any) -> Any:
+            part = f(*arrays)
+            return getattr(Mean.sum([part, sum([part, part]), Mean(0.0, 0)]).sum(), result)()
+
+        found, part = run(total)(*given), run(f)(*given)
+        want = getattr(part, result)()
+    np.testing.assert_allclose(harness.numpy(found), harness.numpy(want), rtol=1e-6)
 
 
 def test_a_transfer_would_be_seen(harness: Harness) -> None:

@@ -43,7 +43,7 @@ class Mean(NamedTuple):
         if not isinstance(other, Mean):
             return NotImplemented
         kind = type(self) if type(self) is type(other) else Mean
-        return kind(self.total + other.total, self.weight + other.weight)
+        return kind(*map(_plus, self, other))
 
     def __radd__(self, other: Any) -> Any:
         # The built-in sum starts from 0.
@@ -97,13 +97,21 @@ class Mean(NamedTuple):
     def _quotient(self) -> Any:
         # 0 / 0 has gradient 0 too. No division by 0, of which NumPy would warn.
         xp = backend_of(self.total).xp
-        nothing = self.weight == 0
-        infinite = xp.where(self.total == 0, xp.zeros_like(self.total), float("inf"))
+        zero = xp.zeros_like(self.total)
+        nothing = self.weight == xp.zeros_like(self.weight)
+        infinite = xp.where(self.total == zero, zero, float("inf"))
         scale = xp.where(nothing, infinite, 1.0)
         return self.total / xp.where(nothing, 1.0, self.weight) * scale
 
     def _result(self) -> str:
         return backend_of(self.total).dtype_name(self.total)
+
+
+def _plus(x: Any, y: Any) -> Any:
+    """The sum; a number of 0, which sums start from, is put on no device."""
+    if isinstance(x, (int, float)) and x == 0:
+        return y
+    return x if isinstance(y, (int, float)) and y == 0 else x + y
 
 
 def _added(parts: Any) -> Mean:

@@ -70,6 +70,13 @@ def _top_k(x: Any, k: int, /) -> Any:
     return jnp.asarray(jax.lax.top_k(x, k)[1], dtype=jax.dtypes.canonicalize_dtype(np.int64))
 
 
+def _where(condition: Any, x: Any, y: Any, /) -> Any:
+    if not isinstance(condition, jax.core.Tracer):  # a number would be moved implicitly
+        like = x if hasattr(x, "dtype") else y
+        x, y = (v if hasattr(v, "dtype") else jax.device_put(like.dtype.type(v)) for v in (x, y))
+    return jnp.where(condition, x, y)
+
+
 _LANES = 128
 
 
@@ -119,7 +126,7 @@ _namespace: Any = SimpleNamespace(
     tanh=jnp.tanh,
     top_k=_top_k,
     total=_total,
-    where=jnp.where,
+    where=_where,
     zeros_like=jax.jit(jnp.zeros_like, inline=True),
 )
 
