@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from xentropy.testing.harness import Harness, Run
-from xentropy_backends.tensorflow import kernels
+from xentropy_backends.tensorflow import devices, kernels
 from xentropy_backends.tensorflow.ways import WAYS, traces_nothing
 
 __all__ = ["harness"]
@@ -74,6 +74,15 @@ class _TensorFlow(Harness):
 
     def accelerator(self) -> AbstractContextManager[Any]:
         return mock.patch.object(kernels, "accelerated", return_value=True)
+
+    def unreadable(self) -> AbstractContextManager[Any]:
+        return devices.unreadable()
+
+    def ran_on_host(self, f: Run, arrays: tuple[Any, ...]) -> list[str]:
+        return devices.ran_on_host(f, arrays)
+
+    def through_host(self, x: Any) -> Any:
+        return tf.ensure_shape(tf.numpy_function(lambda x: x, [x], x.dtype), x.shape)
 
 
 harness = _TensorFlow("tensorflow")

@@ -114,6 +114,14 @@ class Harness:
         """
         return {}
 
+    def ran_on_host(self, f: Run, arrays: tuple[Any, ...]) -> list[str] | None:
+        """What the host would run of a graph of ``f`` for an accelerator; None without graphs."""
+        return None
+
+    def through_host(self, x: Any) -> Any:
+        """The same array, by way of Python in a graph too; None where there is no way."""
+        return None
+
     def no_transfers(self) -> AbstractContextManager[Any] | None:
         """Fail where anything is moved to or from a device; None where nothing can tell."""
         return None
