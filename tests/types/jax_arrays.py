@@ -25,6 +25,13 @@ def losses(x: jax.Array, labels: jax.Array) -> None:
     assert_type(xentropy.sparse_categorical_cross_entropy(x, labels), jax.Array)
 
 
+def heads(h: jax.Array, labels: jax.Array) -> None:
+    assert_type(xentropy.linear_cross_entropy(h, h, labels), jax.Array)
+    assert_type(xentropy.linear_cross_entropy(h, h, labels, bias=h, reduction="sum"), jax.Array)
+    found = xentropy.linear_softmax_statistics(h, h, labels, outputs="log_prob", softcap=30.0)
+    assert_type(found.log_prob, jax.Array)
+
+
 def errors(x: jax.Array) -> None:
     assert_type(xentropy.squared_error(x, 0), jax.Array)
     assert_type(xentropy.absolute_error(x, x, where=[True]), jax.Array)
@@ -40,12 +47,24 @@ def errors(x: jax.Array) -> None:
 def statistics(x: jax.Array) -> None:
     found = xentropy.softmax_statistics(x, None, outputs=["entropy", ("top_k", 2)])
     assert_type(found.entropy, jax.Array)
+    assert_type(xentropy.softmax_statistics(x, x, outputs=("rank", "correct")).rank, jax.Array)
     for each in found:
         assert_type(each, jax.Array)
 
 
 def gradients(x: jax.Array) -> None:
     assert_type(xentropy.value_and_grad(xentropy.squared_error)(x, x), tuple[Any, Any])
+    both = xentropy.value_and_grad(xentropy.linear_cross_entropy, ("weight", 0))
+    assert_type(both(x, x, [0, 1], reduction="mean"), tuple[Any, Any])
+
+
+def means(x: jax.Array) -> None:
+    # What the fields are depends on the options: nothing is known of them.
+    mean = xentropy.Mean(x, 2)
+    assert_type(mean.total, Any)
+    assert_type(mean.value(), Any)
+    assert_type(mean.perplexity(), Any)
+    assert_type(xentropy.Mean.sum([mean, mean]), Any)
 
 
 def mistakes(x: jax.Array) -> None:
@@ -59,3 +78,10 @@ def mistakes(x: jax.Array) -> None:
     xentropy.cross_entropy([[1.0]], x)  # type: ignore[type-var]
     xentropy.softmax_statistics(x, x, outputs=3)  # type: ignore[arg-type]
     xentropy.softmax_statistics(x, x)  # type: ignore[call-arg]
+    xentropy.linear_cross_entropy(x, x)  # type: ignore[call-arg]
+    xentropy.linear_cross_entropy(x, x, x, reduction="avg")  # type: ignore[arg-type]
+    xentropy.linear_cross_entropy(x, x, x, bias="zeros")  # type: ignore[arg-type]
+    xentropy.linear_softmax_statistics(x, x, x, outputs={})  # type: ignore[arg-type]
+    xentropy.value_and_grad(xentropy.squared_error, 1.0)  # type: ignore[arg-type]
+    xentropy.value_and_grad("huber")  # type: ignore[arg-type]
+    xentropy.Mean(x)  # type: ignore[call-arg]

@@ -30,6 +30,16 @@ def losses(x: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> None:
     assert_type(xentropy.sparse_categorical_cross_entropy(x, labels), npt.NDArray[np.float32])
 
 
+def heads(h: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> None:
+    assert_type(xentropy.linear_cross_entropy(h, h, labels), npt.NDArray[np.float32])
+    assert_type(
+        xentropy.linear_cross_entropy(h, h, labels, bias=h, reduction="sum"),
+        npt.NDArray[np.float32],
+    )
+    found = xentropy.linear_softmax_statistics(h, h, labels, outputs="log_prob", softcap=30.0)
+    assert_type(found.log_prob, npt.NDArray[np.float32])
+
+
 def errors(x: npt.NDArray[np.float32]) -> None:
     assert_type(xentropy.squared_error(x, 0), npt.NDArray[np.float32])
     assert_type(xentropy.absolute_error(x, x, where=[True]), npt.NDArray[np.float32])
@@ -45,12 +55,26 @@ def errors(x: npt.NDArray[np.float32]) -> None:
 def statistics(x: npt.NDArray[np.float32]) -> None:
     found = xentropy.softmax_statistics(x, None, outputs=["entropy", ("top_k", 2)])
     assert_type(found.entropy, npt.NDArray[np.float32])
+    assert_type(
+        xentropy.softmax_statistics(x, x, outputs=("rank", "correct")).rank, npt.NDArray[np.float32]
+    )
     for each in found:
         assert_type(each, npt.NDArray[np.float32])
 
 
 def gradients(x: npt.NDArray[np.float32]) -> None:
     assert_type(xentropy.value_and_grad(xentropy.squared_error)(x, x), tuple[Any, Any])
+    both = xentropy.value_and_grad(xentropy.linear_cross_entropy, ("weight", 0))
+    assert_type(both(x, x, [0, 1], reduction="mean"), tuple[Any, Any])
+
+
+def means(x: npt.NDArray[np.float32]) -> None:
+    # What the fields are depends on the options: nothing is known of them.
+    mean = xentropy.Mean(x, 2)
+    assert_type(mean.total, Any)
+    assert_type(mean.value(), Any)
+    assert_type(mean.perplexity(), Any)
+    assert_type(xentropy.Mean.sum([mean, mean]), Any)
 
 
 def mistakes(x: npt.NDArray[np.float32]) -> None:
@@ -64,3 +88,10 @@ def mistakes(x: npt.NDArray[np.float32]) -> None:
     xentropy.cross_entropy([[1.0]], x)  # type: ignore[type-var]
     xentropy.softmax_statistics(x, x, outputs=3)  # type: ignore[arg-type]
     xentropy.softmax_statistics(x, x)  # type: ignore[call-arg]
+    xentropy.linear_cross_entropy(x, x)  # type: ignore[call-arg]
+    xentropy.linear_cross_entropy(x, x, x, reduction="avg")  # type: ignore[arg-type]
+    xentropy.linear_cross_entropy(x, x, x, bias="zeros")  # type: ignore[arg-type]
+    xentropy.linear_softmax_statistics(x, x, x, outputs={})  # type: ignore[arg-type]
+    xentropy.value_and_grad(xentropy.squared_error, 1.0)  # type: ignore[arg-type]
+    xentropy.value_and_grad("huber")  # type: ignore[arg-type]
+    xentropy.Mean(x)  # type: ignore[call-arg]
