@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any as _Any
+
 from .dispatch import backend_of as backend_of
 from .dispatch import register_backend as register_backend
 from .errors import DTypeError as DTypeError
@@ -83,3 +85,11 @@ __all__ = [
     "value_and_grad",
     "weighted_sigmoid_cross_entropy",
 ]
+
+# Nothing in a loss is for TensorFlow's AutoGraph to rewrite, which took seconds of a first call.
+# It leaves alone what carries the mark of `tf.autograph.experimental.do_not_convert`:
+# https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/autograph/impl/api.py#L291
+for _name in __all__:
+    _public: _Any = globals()[_name]
+    if _public.__module__.startswith("xentropy.losses."):
+        _public.autograph_info__ = None
