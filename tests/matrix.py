@@ -94,15 +94,16 @@ _DENSE = {"logits": _X, "labels": _SHARES}
 _WEIGHTED = {"class_weight": _Q, "sample_weight": _S}
 _TWO = {"label_smoothing": 0.1, "z_loss": 0.05}
 _GIVEN: dict[str, tuple[dict[str, Array], dict[str, Any]]] = {
+    # All options at once, so that each way meets them; the others have few.
     "cross_entropy": ({**_LOGITS, **_WEIGHTED}, _TWO),
     "softmax_cross_entropy": (_DENSE, {}),
     "sparse_softmax_cross_entropy": (_LOGITS, {}),
-    "sigmoid_cross_entropy": ({**_DENSE, "pos_weight": _Q}, {}),
+    "sigmoid_cross_entropy": (_DENSE, {}),
     "weighted_sigmoid_cross_entropy": ({**_DENSE, "pos_weight": _Q}, {}),
     "binary_cross_entropy": ({"probs": _PROBS, "labels": _SHARES}, {}),
     "categorical_cross_entropy": ({"probs": _PROBS, "labels": _SHARES}, {"label_smoothing": 0.1}),
     "sparse_categorical_cross_entropy": ({"probs": _PROBS, "labels": _INDEX}, {}),
-    "sigmoid_focal_cross_entropy": ({**_DENSE, "alpha": _Q / 2}, {"gamma": 1.5}),
+    "sigmoid_focal_cross_entropy": (_DENSE, {"gamma": 1.5}),
     "softmax_focal_cross_entropy": ({**_LOGITS, "alpha": _Q}, {"gamma": 1.5}),
     "poly_cross_entropy": (_LOGITS, {"epsilon": 0.5}),
     "kl_divergence": (_DENSE, {"temperature": 2.0}),
