@@ -96,3 +96,121 @@ def test_what_no_tape_watches_has_no_gradient(
         value = loss(hidden, weight, labels)
     tape.gradient(value, weight)
     assert asked == [(False, True, False)]
+
+
+# --- graphs -----------------------------------------------------------------------------------
+
+ROWS, MANY = 45, 83
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "smoothed": {"label_smoothing": 0.2, "z_loss": 0.1, "softcap": 3.0, "scale": 0.5},
+    "weighted": {"ignore_index": 3, "reduction": "none"},
+}
+ARRAYS = {
+    "plain": (),
+    "smoothed": ("bias", "class_weight", "class_mask"),
+    "weighted": ("bias", "sample_weight"),
+}
+
+
+def graph(tf: Any, f: Any, way: str, *arguments: Any) -> Any:
+    """The function as a graph, where its first two axes, of rows, may be unknown."""
+    if way != "unknown rows":
+        return tf.function(f, jit_compile=way == "XLA")
+    specs = [tf.TensorSpec((None, *x.shape[1:]), x.dtype) for x in arguments]
+    return tf.function(f, input_signature=specs)
+
+
+WAYS = ["graph", "XLA", "unknown rows"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_tiles_across_both_axes(
+    tf: Any, harness: Harness, options: str, way: str, dtype: str
+) -> None:
+    """Beside the dense loss of the same logits in float64, whatever fits into a tile."""
+    r = rng("tiles in graphs")
+    given = {
+        "weight": r.normal(size=(MANY, FEATURES)),
+        "bias": r.normal(size=MANY),
+        "class_weight": r.uniform(0.5, 2.0, MANY),
+        "class_mask": r.random((1, MANY)) < 0.9,
+        "sample_weight": r.uniform(0.5, 2.0, ROWS),
+    }
+    labels = r.choice(np.flatnonzero(given["class_mask"][0]), ROWS)
+    hidden = r.normal(size=(ROWS, FEATURES))
+    given = {k: v for k, v in given.items() if k == "weight" or k in ARRAYS[options]}
+    given = {k: v if v.dtype == bool else v.astype(dtype) for k, v in given.items()}
+    hidden = hidden.astype(dtype)
+    names = [k for k in given if k in ("weight", "bias", "class_weight")]
+
+    def derived(loss: Any, hidden: Any, labels: Any, arrays: dict[str, Any]) -> list[Any]:
+        sources = [hidden, *(arrays[k] for k in names)]
+        with tf.GradientTape() as tape:
+            tape.watch(sources)
+            value = loss(hidden, labels, arrays)
+        return [value, *tape.gradient(value, sources)]
+
+    def by_tile(hidden: Any, labels: Any, arrays: dict[str, Any]) -> Any:
+        return xentropy.linear_cross_entropy(
+            hidden, labels=labels, max_memory=2**13, **arrays, **OPTIONS[options]
+        )
+
+    def dense(hidden: Any, labels: Any, arrays: dict[str, Any]) -> Any:
+        weight, bias = arrays.pop("weight"), arrays.pop("bias", None)
+        logits = tf.matmul(hidden, weight, transpose_b=True)
+        others = dict(OPTIONS[options])
+        if bias is not None:
+            logits += bias
+        logits *= others.pop("scale", 1.0)
+        if "softcap" in others:
+            cap = others.pop("softcap")
+            logits = cap * tf.tanh(logits / cap)
+        return xentropy.cross_entropy(logits, labels, **arrays, **others)
+
+    own = {k: tf.constant(v) for k, v in given.items()}
+    call = graph(tf, lambda h, y: derived(by_tile, h, y, own), way, hidden, labels)
+    found = call(tf.constant(hidden), tf.constant(labels))
+    wide = {k: tf.constant(v if v.dtype == bool else v.astype("f8")) for k, v in given.items()}
+    wanted = derived(
+        lambda h, y, a: dense(h, y, dict(a)), tf.constant(hidden.astype("f8")), labels, wide
+    )
+    for a, b in zip(found, wanted, strict=True):
+        relative, absolute = BOUNDS[dtype]
+        np.testing.assert_allclose(a, b, relative, absolute)
+
+
+BOUNDS = {"float32": (2e-5, 2e-6), "float64": (1e-13, 1e-14)}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("function", ["linear_cross_entropy", "linear_softmax_statistics"])
+def test_graphs_hold_no_logits(tf: Any, harness: Harness, function: str, way: str) -> None:
+    """Of 64 MiB; the gradient of the weight takes 8 MiB, and so does what some rows add to it."""
+    classes, features = 2**15, 64
+    r = rng("memory of graphs")
+    weight = tf.constant(r.normal(size=(classes, features)), tf.float32)
+    hidden = tf.constant(r.normal(size=(512, features)), tf.float32)
+    labels = tf.constant(r.integers(0, classes, 512))
+
+    def derived(hidden: Any, labels: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch([hidden, weight])
+            if function == "linear_cross_entropy":
+                value = xentropy.linear_cross_entropy(hidden, weight, labels, reduction="mean")
+            else:
+                value, _ = xentropy.linear_softmax_statistics(
+                    hidden, weight, labels, outputs=("log_prob", "rank"), max_memory=2**23
+                )
+        return tape.gradient(value, [hidden, weight])
+
+    call = graph(tf, derived, way, hidden, labels)
+    call(hidden, labels)
+    tf.config.experimental.reset_memory_stats("CPU:0")
+    before = tf.config.experimental.get_memory_info("CPU:0")["current"]
+    found = call(hidden, labels)
+    most = tf.config.experimental.get_memory_info("CPU:0")["peak"] - before
+    assert [x.shape for x in found] == [hidden.shape, weight.shape]
+    assert 2**23 <= most < 2**25

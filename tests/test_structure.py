@@ -139,6 +139,7 @@ BEYOND = (
     "namespace.py",
     "rows.py",
     "rules.py",
+    "tiles.py",
     "ways.py",
 )
 

@@ -148,8 +148,10 @@ class _OnHost(Kernel):
         self._state: Any = None
 
     def value(self, arrays: Arrays) -> Any:
+        return self._evaluate(arrays, saving=is_recorded())
+
+    def _evaluate(self, arrays: Arrays, *, saving: bool) -> Any:
         lent = (lend(arrays[0]), *(lend(widened(x)) for x in arrays[1:]))
-        saving = is_recorded()
         call = functools.partial(calls.losses, saving=saving, upstream=self._upstream)
         with np.errstate(all="ignore"):
             losses, self._state = call(self.formula, lent, self.options, empty=aligned)
@@ -159,6 +161,8 @@ class _OnHost(Kernel):
         if tf.is_symbolic_tensor(upstream):  # of many at once, as in tape.jacobian
             only = (True, *(False for _ in arrays[1:]))
             return vjp(self.xp, self.formula, arrays, self.options, only, upstream)[0]
+        if self._state is None:
+            self._evaluate(arrays, saving=True)
         return take(calls.gradient(self._state, lend(upstream), empty=aligned))
 
 

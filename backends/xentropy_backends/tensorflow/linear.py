@@ -7,19 +7,22 @@ computes the logits anew: no more of them are held than of a block.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from xentropy._types import Arrays, Namespace
+from xentropy._types import Arrays, Namespace, Options
 from xentropy.dispatch import Backend
 from xentropy.formulas import linear as formulas
+from xentropy.formulas.formula import Formula, vjp
 from xentropy.formulas.linear import Head, Layer, Operands
 from xentropy.formulas.statistics import REAL, Request
 from xentropy.kernels import linear as on_host
 from xentropy.kernels.pool import aligned
 
-from . import kernels
+from . import kernels, tiles
+from .rows import Step, blocks_of, looped
 
 __all__ = ["losses", "statistics"]
 
@@ -31,33 +34,43 @@ def losses(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
     """The losses of all rows, (N,), and their gradients by whatever is floating."""
     if _serves(given):
         return _by_kernel(xp, apply, head, given)
-    return _by_block(xp, apply, head, given)
+    if not tf.executing_eagerly() and tiles.serves(head, given):
+        return _by_tile(xp, apply, head, given)
+    return _by_block(_of_losses(xp, apply, head), head.layer, given)[0]
 
 
 def statistics(backend: Backend, layer: Layer, given: Operands, request: Request) -> Arrays:
     """Statistics of all rows; derivatives compute the logits of each block again."""
-    moving = _floating(given)
+    xp, dtype = backend.xp, getattr(backend.xp, layer.dtype)
+    names = sorted(request.outputs, key=lambda name: name not in REAL)
+    asked = request._replace(outputs=tuple(names))
+    reals = sum(name in REAL for name in names)
 
-    def answer(part: Operands) -> Arrays:
-        found: dict[str, Any] = {}
+    def run(*block: Any) -> Arrays:
+        return formulas.ask(xp, layer, Operands(*block), asked, backend.statistics)
 
-        def reals(*tensors: Any) -> Arrays:
-            inputs = Operands(*_replaced(part, moving, tensors))
-            asked = formulas.ask(backend.xp, layer, inputs, request, backend.statistics)
-            by_name = dict(zip(request.outputs, asked, strict=True))
-            # What has no derivatives is taken from the first call.
-            found.update((name, x) for name, x in by_name.items() if name not in found)
-            return tuple(by_name[name] for name in request.outputs if name in REAL)
+    def pull(wanted: tuple[bool, ...], *block: Any) -> Arrays:
+        operands, cotangents = Operands(*block[: len(wanted)]), block[len(wanted) :]
+        by_name = dict(zip(names, cotangents, strict=False))
+        return formulas.ask_gradients(xp, layer, operands, asked, wanted, by_name, _by_logits(xp))
 
-        moved = kernels.has_tangent(*(part[i] for i in moving))  # which recomputing refuses
-        followed = kernels.is_recorded() and not moved
-        followed = followed and any(name in REAL for name in request.outputs)
-        again = tf.recompute_grad(reals) if followed else reals
-        names = [name for name in request.outputs if name in REAL]
-        found.update(zip(names, again(*(part[i] for i in moving)), strict=True))
-        return tuple(found[name] for name in request.outputs)
+    others = {"rank": tf.int64, "correct": tf.bool, "top_k": tf.int64}
+    rows = _Rows(run, run, pull, tuple(others.get(name, dtype) for name in names), reals, dtype)
+    found = dict(zip(names, _by_block(rows, layer, given), strict=True))
+    return tuple(found[name] for name in request.outputs)
 
-    return formulas.statistics(backend.xp, layer, given, answer)
+
+def _by_logits(xp: Namespace) -> Callable[..., Any]:
+    """What gives the gradient of a formula by its first argument."""
+
+    def pull(formula: Formula, arrays: Arrays, options: Options, cotangent: Any) -> Any:
+        kernel = None if kernels.is_recorded() else kernels.find(xp, formula, arrays, options, None)
+        if kernel is not None:
+            return kernel.slope(cotangent, arrays)
+        only = (True, *(False for _ in arrays[1:]))
+        return vjp(xp, formula, arrays, options, only, cotangent)[0]
+
+    return pull
 
 
 def _floating(arrays: Sequence[Any]) -> list[int]:
@@ -80,7 +93,7 @@ def _replaced(arrays: Sequence[Any], where: Sequence[int], tensors: Sequence[Any
 
 # --- kernels ----------------------------------------------------------------------------------
 
-_WEIGHT = Operands._fields.index("weight")
+_WEIGHT, _BIAS = map(Operands._fields.index, ("weight", "bias"))
 _REAL = (tf.float16, tf.bfloat16, tf.float32, tf.float64)
 
 
@@ -125,7 +138,8 @@ def _by_kernel(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
                 with tf.GradientTape() as tape:
                     tape.watch(tensors)
                     inputs = Operands(*_replaced(given, moving, tensors))
-                    again = _by_block(xp, apply, head, inputs)
+                    rows = _of_losses(xp, apply, head)
+                    (again,) = _by_block(rows, head.layer, inputs)
                 return list(tape.gradient(again, tensors, output_gradients=upstream))
             return pulled(upstream)
 
@@ -134,134 +148,143 @@ def _by_kernel(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
     return connect(*(given[i] for i in moving))
 
 
-# --- blocks -----------------------------------------------------------------------------------
+# --- tiles ------------------------------------------------------------------------------------
 
 
-class _Step(NamedTuple):
-    """What is done with each block: a function of tensors that returns a tuple of tensors."""
+def _by_tile(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
+    """The losses in a graph, from tiles, whose gradients are differentiated by the formulas."""
+    present = [i for i, x in enumerate(given) if x is not None]
+    moving = _floating(given)
+    of_layer = [i for i in moving if i <= _BIAS]
+    others = [i for i in moving if i > _BIAS]
+    # An identity, because a function takes a small tensor from outside its graph for a constant.
+    given = Operands(*(None if x is None else tf.identity(x) for x in given))
+    blocks = tiles.blocks(head, given)
+    output, slopes = tiles.losses(xp, head, blocks)
+    output = blocks.joined(output)
 
-    run: Run
-    are_rows: tuple[bool, ...]  # of the arguments; others are whole in each block
-    results: tuple[int | None, ...]  # the argument that each is shaped like, None for losses
-    dtype: Any  # that is computed in
+    def inputs_of(tensors: Arrays) -> Operands:
+        return Operands(*_replaced(given, present, tensors))
 
+    def by_formulas(upstream: Any, tensors: Arrays, wanted: Sequence[int]) -> list[Any]:
+        """The gradients from blocks of rows, to be differentiated again."""
+        inputs = inputs_of(tensors)
+        (again,) = _by_block(_of_losses(xp, apply, head), head.layer, inputs, wanted)
+        # No tape: forward mode stops them.
+        return list(tf.gradients(again, [inputs[i] for i in wanted], upstream))
 
-def _by_block(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
-    """The losses from the formulas, some rows at a time, with gradients of any order."""
-    most = formulas.most_rows(head.layer, given.weight.shape[0])
-    count = _length(given.hidden, 0)
-    # Without rows there is a block of none.
-    number = (max if isinstance(count, int) else tf.maximum)(-(-count // most), 1)
-    step = -(-count // number)
-    more = number * step - count
-    if given.keep is None and not (isinstance(more, int) and more == 0):
-        given = given._replace(keep=tf.ones((count,), tf.bool))
-    blocks, are_rows = _parted(given, more, [number, step]), given.are_rows()
-    dtype = getattr(xp, head.layer.dtype)
-    if tf.executing_eagerly() and kernels.has_tangent(*(x for x in blocks if x is not None)):
-        # Op by op: forward mode holds no more than a block.
-        def forward(*block: Any) -> Arrays:
-            return (formulas.losses(xp, head, Operands(*block), apply),)
-
-        (found,) = _looped(_Step(forward, are_rows, (None,), dtype), blocks)
-    else:
-        found = _recomputed(xp, head, are_rows, dtype, blocks)
-    return tf.reshape(found, (-1,))[:count]
-
-
-def _parted(given: Operands, more: Any, by: list[Any]) -> Operands:
-    """Rows by number and step, (number, step, ...), after adding some that are left out."""
-
-    def parted(x: Any, rest: Any) -> Any:
-        if not isinstance(more, int) or more:
-            x = tf.pad(x, [[0, more], *([0, 0] for _ in x.shape[1:])], constant_values=rest)
-        lengths = (_length(x, i) for i in range(1, x.shape.rank))
-        return tf.reshape(x, [*by, *lengths])
-
-    pairs = zip(given._fields, given, given.are_rows(), strict=True)
-    # To keep no class would be no softmax. An identity, because a function takes a small tensor
-    # from outside its graph for a constant.
-    return Operands(
-        *(
-            parted(x, name == "class_mask") if is_row else None if x is None else tf.identity(x)
-            for name, x, is_row in pairs
-        )
-    )
-
-
-def _length(x: Any, axis: int) -> Any:
-    """A number, or a tensor where a graph will know it only when it runs."""
-    n = x.shape[axis]
-    return tf.shape(x)[axis] if n is None else n
-
-
-def _recomputed(
-    xp: Namespace, head: Head, are_rows: tuple[bool, ...], dtype: Any, blocks: Operands
-) -> Any:
-    """The losses of all blocks, whose gradient is a step of its own of all blocks anew."""
-    present = [i for i, x in enumerate(blocks) if x is not None]
-    moving = _moving(blocks)
-    wanted = tuple(i in moving for i in range(len(blocks)))
-
-    def run(*block: Any) -> Arrays:
-        return (formulas.losses(xp, head, Operands(*block)),)
-
-    def pull(*block: Any) -> Arrays:
-        *operands, cotangent = block
-        found = formulas.gradients(xp, head, Operands(*operands), wanted, cotangent)
-        return tuple(found[i] for i in moving)
-
-    constants = [None if x is None else tf.stop_gradient(x) for x in blocks]
-    (output,) = _looped(_Step(run, are_rows, (None,), dtype), constants)
-    if not moving:
-        return output
-    back = _Step(pull, (*are_rows, True), tuple(moving), dtype)
-
-    # Of all tensors, also of labels: what the gradient of a function closes over it cannot reach.
     @tf.custom_gradient
-    def connect(*tensors: Any) -> tuple[Any, Callable[[Any], list[Any]]]:
+    def first(upstream: Any, slopes: Any, *tensors: Any) -> tuple[Any, Callable[..., Any]]:
+        def second(*cotangents: Any) -> list[Any]:
+            sources = [upstream, *(tensors[present.index(i)] for i in moving)]
+            found = by_formulas(upstream, tensors, of_layer)
+            by_upstream, *rest = tf.gradients(found, sources, list(cotangents))
+            pairs = dict(zip(moving, rest, strict=True))
+            return [by_upstream, None, *(pairs.get(i) for i in present)]
+
+        blocks = tiles.blocks(head, inputs_of(tensors))
+        return tiles.gradients(xp, head, blocks, slopes, upstream), second
+
+    @tf.custom_gradient
+    def connect(slopes: Any, *tensors: Any) -> tuple[Any, Callable[[Any], list[Any]]]:
         def gradient(upstream: Any) -> list[Any]:
-            inputs = _replaced(blocks, present, tensors)
-            found = _looped(back, [*inputs, tf.convert_to_tensor(upstream)])
+            upstream = tf.convert_to_tensor(upstream)
+            found = _as_function(first)(upstream, slopes, *tensors)
+            # Apart, so that a graph drops what nobody asks for.
+            found = [*found, *(by_formulas(upstream, tensors, others) if others else [])]
             pairs = dict(zip(moving, found, strict=True))
-            return [pairs.get(i) for i in present]
+            return [None, *(pairs.get(i) for i in present)]
 
         return output, gradient
 
+    return _as_function(connect)(slopes, *(given[i] for i in present))
+
+
+def _as_function(f: Callable[..., Any]) -> Callable[..., Any]:
+    """What has a gradient of its own: of a function forward mode takes it, transposed."""
+    call: Callable[..., Any] = tf.function(f, autograph=False)
+    return call
+
+
+# --- blocks -----------------------------------------------------------------------------------
+
+
+class _Rows(NamedTuple):
+    """A function of the operands of some rows, with one result or more of each row."""
+
+    run: Run
+    moved: Run  # the same, to be differentiated op by op
+    pull: Run  # the gradients, of what is wanted, operands, and cotangents of the first results
+    dtypes: tuple[Any, ...]  # of the results
+    reals: int  # how many of the first results have derivatives
+    dtype: Any  # that is computed in
+
+
+def _of_losses(xp: Namespace, apply: Apply, head: Head) -> _Rows:
+    def run(*block: Any) -> Arrays:
+        return (formulas.losses(xp, head, Operands(*block)),)
+
+    def moved(*block: Any) -> Arrays:
+        return (formulas.losses(xp, head, Operands(*block), apply),)
+
+    def pull(wanted: tuple[bool, ...], *block: Any) -> Arrays:
+        *operands, cotangent = block
+        return formulas.gradients(xp, head, Operands(*operands), wanted, cotangent)
+
+    dtype = getattr(xp, head.layer.dtype)
+    return _Rows(run, moved, pull, (dtype,), 1, dtype)
+
+
+def _by_block(
+    rows: _Rows, layer: Layer, given: Operands, wanted: Sequence[int] | None = None
+) -> Arrays:
+    """The results, from some rows at a time, with gradients of any order.
+
+    These are by the operands at the positions wanted, or by all that may be differentiated.
+    """
+    blocks = blocks_of(given, formulas.most_rows(layer, given.weight.shape[0]))
+    operands, are_rows, _ = blocks
+    if tf.executing_eagerly() and kernels.has_tangent(*(x for x in operands if x is not None)):
+        # Op by op: forward mode holds no more than a block.
+        found = looped(Step(rows.moved, are_rows, rows.dtypes, rows.dtype), operands)
+    else:
+        moving = _moving(operands) if wanted is None else wanted
+        found = _recomputed(rows, are_rows, operands, moving)
+    return tuple(map(blocks.joined, found))
+
+
+def _recomputed(
+    rows: _Rows, are_rows: tuple[bool, ...], blocks: Operands, moving: Sequence[int]
+) -> Arrays:
+    """The results of all blocks, whose gradient is a step of its own of all blocks anew."""
+    present = [i for i, x in enumerate(blocks) if x is not None]
+    wanted = tuple(i in moving for i in range(len(blocks)))
+
+    def pull(*block: Any) -> Arrays:
+        found = rows.pull(wanted, *block)
+        return tuple(found[i] for i in moving)
+
+    # Tapes keep nothing of what they do not see. In a graph they find it where a map has dropped
+    # the gradient that stands here:
+    # https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/ops/parallel_for/pfor.py#L2247
+    with tf.init_scope() if tf.executing_eagerly() else nullcontext():
+        found = looped(Step(rows.run, are_rows, rows.dtypes, rows.dtype), blocks)
+    real, others = found[: rows.reals], found[rows.reals :]
+    if not (moving and real):
+        return found
+    back = Step(pull, (*are_rows, *(True for _ in real)), tuple(moving), rows.dtype)
+
+    # Of all tensors, also of labels: what the gradient of a function closes over it cannot reach.
+    @tf.custom_gradient
+    def connect(*tensors: Any) -> tuple[Arrays, Callable[..., list[Any]]]:
+        def gradient(*upstream: Any) -> list[Any]:
+            inputs = _replaced(blocks, present, tensors)
+            found = looped(back, [*inputs, *map(tf.convert_to_tensor, upstream)])
+            pairs = dict(zip(moving, found, strict=True))
+            return [pairs.get(i) for i in present]
+
+        return real, gradient
+
     # In a graph forward mode takes the transposed gradient of a function; see `adapter`.
-    call = connect if tf.executing_eagerly() else tf.function(connect, autograph=False)
-    return call(*(blocks[i] for i in present))
-
-
-def _looped(step: _Step, arrays: Sequence[Any]) -> Arrays:
-    """Block after block: of rows the results of all, others added up."""
-    number = _length(arrays[0], 0)
-    likes = [None if i is None else arrays[i] for i in step.results]
-    are_rows = [i is None or step.are_rows[i] for i in step.results]
-    dtypes = [step.dtype if x is None else x.dtype for x in likes]
-
-    def block(i: Any) -> Arrays:
-        pairs = zip(arrays, step.are_rows, strict=True)
-        return step.run(*(x[i] if is_row else x for x, is_row in pairs))
-
-    if isinstance(number, int) and number == 1:
-        results = zip(block(0), are_rows, dtypes, strict=True)
-        return tuple(tf.cast(x[None] if is_row else x, dtype) for x, is_row, dtype in results)
-    start = tuple(
-        tf.TensorArray(dtype, number) if is_row else tf.zeros_like(x, step.dtype)
-        for x, is_row, dtype in zip(likes, are_rows, dtypes, strict=True)
-    )
-
-    def one(i: Any, found: Arrays) -> Any:
-        return i + 1, tuple(
-            old.write(i, tf.cast(x, dtype)) if is_row else old + tf.cast(x, step.dtype)
-            for old, x, is_row, dtype in zip(found, block(i), are_rows, dtypes, strict=True)
-        )
-
-    _, found = tf.while_loop(
-        lambda i, _: i < number, one, (0, start), parallel_iterations=1, maximum_iterations=number
-    )
-    return tuple(
-        x.stack() if is_row else tf.cast(x, dtype)
-        for x, is_row, dtype in zip(found, are_rows, dtypes, strict=True)
-    )
+    call = connect if tf.executing_eagerly() else _as_function(connect)
+    return *call(*(blocks[i] for i in present)), *others

@@ -23,6 +23,8 @@ __all__ = [
     "Layer",
     "Operands",
     "ask",
+    "ask_gradients",
+    "by_product",
     "differentiate",
     "evaluate",
     "gradients",
@@ -131,7 +133,7 @@ def _capped(xp: Namespace, layer: Layer, z: Any) -> Any:
     return z if layer.softcap is None else layer.softcap * xp.tanh(z / layer.softcap)
 
 
-def _by_product(layer: Layer, x: Any, g: Any) -> Any:
+def by_product(layer: Layer, x: Any, g: Any) -> Any:
     """The gradient by the product, of that by the logits ``x``."""
     if layer.softcap is not None:
         u = x / layer.softcap
@@ -195,7 +197,7 @@ def pull(
     x = _capped(xp, head.layer, z)
     call = (head.formula, _arrays(given, x), head.options, wanted, cotangent)
     g, *pulled = own(*call) if own else vjp_of(xp, *call)
-    return (g if g is None else _by_product(head.layer, x, g), *pulled)
+    return (g if g is None else by_product(head.layer, x, g), *pulled)
 
 
 def _by_layer(
@@ -265,7 +267,23 @@ def pull_statistics(
 ) -> Any:
     """The gradient by the product ``z``, of the cotangents of statistics."""
     asked = _asked(xp, layer, given, request, z)
-    return _by_product(layer, asked.x, of_logits(xp, asked, cotangents, own, layer.dtype))
+    return by_product(layer, asked.x, of_logits(xp, asked, cotangents, own, layer.dtype))
+
+
+def ask_gradients(
+    xp: Namespace,
+    layer: Layer,
+    given: Operands,
+    request: Request,
+    wanted: tuple[bool, ...],
+    cotangents: dict[str, Any],
+    own: Any,
+) -> Arrays:
+    """The gradients of some rows by hidden, weight and bias, of the cotangents of statistics."""
+    given = shown(xp, given)
+    z = product(xp, layer, given.hidden, given.weight, given.bias)
+    g = pull_statistics(xp, layer, given, request, z, cotangents, own)
+    return _by_layer(xp, layer, given, g, wanted)
 
 
 def statistics(
