@@ -148,22 +148,22 @@ class _OnHost(Kernel):
         self._state: Any = None
 
     def value(self, arrays: Arrays) -> Any:
-        return self._evaluate(arrays, saving=is_recorded())
+        losses, self._state = self._evaluate(arrays, saving=is_recorded())
+        return take(losses)
 
-    def _evaluate(self, arrays: Arrays, *, saving: bool) -> Any:
+    def _evaluate(self, arrays: Arrays, *, saving: bool) -> tuple[Any, Any]:
+        """The losses, and what the gradient needs of them."""
         lent = (lend(arrays[0]), *(lend(widened(x)) for x in arrays[1:]))
         call = functools.partial(calls.losses, saving=saving, upstream=self._upstream)
         with np.errstate(all="ignore"):
-            losses, self._state = call(self.formula, lent, self.options, empty=aligned)
-        return take(losses)
+            return call(self.formula, lent, self.options, empty=aligned)
 
     def slope(self, upstream: Any, arrays: Arrays) -> Any:
         if tf.is_symbolic_tensor(upstream):  # of many at once, as in tape.jacobian
             only = (True, *(False for _ in arrays[1:]))
             return vjp(self.xp, self.formula, arrays, self.options, only, upstream)[0]
-        if self._state is None:
-            self._evaluate(arrays, saving=True)
-        return take(calls.gradient(self._state, lend(upstream), empty=aligned))
+        state = self._evaluate(arrays, saving=True)[1] if self._state is None else self._state
+        return take(calls.gradient(state, lend(upstream), empty=aligned))
 
 
 def find(

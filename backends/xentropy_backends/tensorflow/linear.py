@@ -1,7 +1,7 @@
-"""The loss of a linear layer: by kernels on the CPU in eager mode, elsewhere block by block.
+"""The loss of a linear layer: by kernels on the CPU in eager mode, in graphs tile by tile.
 
-A block are some rows. In graphs a loop runs over the blocks, and so does its gradient, which
-computes the logits anew: no more of them are held than of a block.
+What neither of them serves, dense labels and second derivatives among it, goes block by block, and
+so does its gradient, which computes the logits of some rows anew: no more are held than these.
 """
 
 from __future__ import annotations
