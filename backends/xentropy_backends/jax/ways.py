@@ -13,12 +13,11 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from xentropy.testing.harness import Run
+from xentropy.testing.ways import Derive, then, through
 
 from .adapter import enable_x64
 
 __all__ = ["NARROW", "WAYS"]
-
-Derive = Callable[[Run], Run]
 
 
 def _total(f: Run) -> Run:
@@ -53,20 +52,6 @@ _DERIVED: Mapping[str, Derive] = {
 }
 # The same function each time, which JAX traces once for all ways to compile it.
 EAGER = {name: functools.cache(derive) for name, derive in _DERIVED.items()}
-
-
-def _through(first: Derive, derived: Mapping[str, Derive]) -> dict[str, Derive]:
-    """What is derived of a function that went through something first."""
-    return {name: _joined(first, each) for name, each in derived.items()}
-
-
-def _then(derived: Mapping[str, Derive], last: Derive) -> dict[str, Derive]:
-    """What is derived of a function, which goes through something then."""
-    return {name: _joined(each, last) for name, each in derived.items()}
-
-
-def _joined(first: Derive, last: Derive) -> Derive:
-    return lambda f: last(first(f))
 
 
 def _made_once(make: Callable[..., Run]) -> Run:
@@ -178,20 +163,20 @@ def _shard_map(f: Run) -> Run:
 
 WAYS: Mapping[str, Mapping[str, Derive]] = {
     # The first, as what was traced before would not be traced again.
-    "jax.check_tracer_leaks": _then(EAGER, _watched),
+    "jax.check_tracer_leaks": then(EAGER, _watched),
     "eager": EAGER,
-    "jit": _then(EAGER, jax.jit),
-    "of a jitted function": _through(jax.jit, EAGER),
-    "checkpoint": _then(_through(jax.checkpoint, EAGER), jax.jit),
-    "without x64": _then(EAGER, _without_x64),
+    "jit": then(EAGER, jax.jit),
+    "of a jitted function": through(jax.jit, EAGER),
+    "checkpoint": then(through(jax.checkpoint, EAGER), jax.jit),
+    "without x64": then(EAGER, _without_x64),
     "jax.export": {
-        **_then(EAGER, _exported),
+        **then(EAGER, _exported),
         "value": _exported_for_any_rows(0),
         # What is read back makes its derivative anew in each call.
         "gradient": lambda f: jax.jit(_gradient(_exported_for_any_rows(1)(f))),
     },
-    "sharded": _then(EAGER, _sharded),
-    "pmap": _then(EAGER, _on_each(jax.pmap)),
-    "jax.shard_map": _then(EAGER, _on_each(_shard_map)),
+    "sharded": then(EAGER, _sharded),
+    "pmap": then(EAGER, _on_each(jax.pmap)),
+    "jax.shard_map": then(EAGER, _on_each(_shard_map)),
 }
 NARROW = ("without x64",)

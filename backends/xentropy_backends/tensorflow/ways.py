@@ -12,10 +12,9 @@ from typing import Any
 import tensorflow as tf
 
 from xentropy.testing.harness import Run
+from xentropy.testing.ways import Derive, joined, then, through
 
 __all__ = ["WAYS", "traces_nothing"]
-
-Derive = Callable[[Run], Run]
 
 
 # --- what is derived --------------------------------------------------------------------------
@@ -142,31 +141,17 @@ def _saved(f: Run, signature: tuple[Any, ...]) -> Run:
     return lambda *arrays: loaded.f(*arrays)
 
 
-def _then(derived: Mapping[str, Derive], last: Derive) -> dict[str, Derive]:
-    """What is derived of a function, which goes through something then."""
-    return {name: _joined(each, last) for name, each in derived.items()}
-
-
-def _through(first: Derive, derived: Mapping[str, Derive]) -> dict[str, Derive]:
-    """What is derived of a function that went through something first."""
-    return {name: _joined(first, each) for name, each in derived.items()}
-
-
-def _joined(first: Derive, last: Derive) -> Derive:
-    return lambda f: last(first(f))
-
-
 _reloaded = _once(_saved)
 
 WAYS: Mapping[str, Mapping[str, Derive]] = {
     "eager": EAGER,
-    "tf.function": _then(TAPE_AROUND, _function),
-    "tf.function with XLA": _then(EAGER, lambda f: _function(f, jit_compile=True)),
-    "tapes around a tf.function of any batch": _through(
+    "tf.function": then(TAPE_AROUND, _function),
+    "tf.function with XLA": then(EAGER, lambda f: _function(f, jit_compile=True)),
+    "tapes around a tf.function of any batch": through(
         _once(lambda f, signature: _function(f, input_signature=signature)), TAPE_AROUND
     ),
     "saved_model": {
-        **{name: _joined(_reloaded, each) for name, each in EAGER.items() if "vmap" not in name},
+        **{name: joined(_reloaded, each) for name, each in EAGER.items() if "vmap" not in name},
         "gradient": lambda f: _reloaded(_gradient(f)),
     },
 }

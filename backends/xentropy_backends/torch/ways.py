@@ -10,10 +10,9 @@ import torch
 from torch.autograd import forward_ad
 
 from xentropy.testing.harness import Run
+from xentropy.testing.ways import Derive, then, through
 
 __all__ = ["WAYS"]
-
-Derive = Callable[[Run], Run]
 
 
 def _gradient(f: Run) -> Run:
@@ -83,20 +82,6 @@ def _compiled(dynamic: bool) -> Derive:
     return compiled
 
 
-def _through(first: Derive, derived: Mapping[str, Derive]) -> dict[str, Derive]:
-    """What is derived of a function that went through something first."""
-    return {name: _joined(first, each) for name, each in derived.items()}
-
-
-def _then(derived: Mapping[str, Derive], last: Derive) -> dict[str, Derive]:
-    """What is derived of a function, which goes through something then."""
-    return {name: _joined(each, last) for name, each in derived.items()}
-
-
-def _joined(first: Derive, last: Derive) -> Derive:
-    return lambda f: last(first(f))
-
-
 def _within(context: Callable[[], AbstractContextManager[Any]]) -> Derive:
     def within(f: Run) -> Run:
         def run(*arrays: Any) -> Any:
@@ -137,10 +122,10 @@ def _exported(f: Run) -> Run:
 WAYS: Mapping[str, Mapping[str, Derive]] = {
     "eager": EAGER,
     "torch.func": FUNC,
-    "torch.compile": _through(_compiled(False), _some("value", "gradient", "jvp", "jacobian")),
-    "torch.compile of torch.func": _then(FUNC, _compiled(False)),
-    "torch.compile, dynamic shapes": _then(FUNC, _compiled(True)),
-    "torch.export": _through(_exported, EAGER),
-    "autocast to float16": _then(EAGER, _within(lambda: torch.autocast("cpu", torch.float16))),
-    "autocast to bfloat16": _then(EAGER, _within(lambda: torch.autocast("cpu", torch.bfloat16))),
+    "torch.compile": through(_compiled(False), _some("value", "gradient", "jvp", "jacobian")),
+    "torch.compile of torch.func": then(FUNC, _compiled(False)),
+    "torch.compile, dynamic shapes": then(FUNC, _compiled(True)),
+    "torch.export": through(_exported, EAGER),
+    "autocast to float16": then(EAGER, _within(lambda: torch.autocast("cpu", torch.float16))),
+    "autocast to bfloat16": then(EAGER, _within(lambda: torch.autocast("cpu", torch.bfloat16))),
 }
