@@ -14,7 +14,7 @@ import xentropy
 from tests.cases import Array, rng, single
 from xentropy.formulas.linear import Head, Layer, Operands
 from xentropy.formulas.softmax import cross_entropy_index
-from xentropy.kernels import linear, tiles
+from xentropy.kernels import linear, pool, tiles
 
 ROWS, CLASSES, FEATURES = 40, 30, 8
 
@@ -71,6 +71,39 @@ def test_a_frozen_argument_costs_no_product(
     assert flops(products) == WANTED[wrt] * ONE
 
 
+@pytest.mark.parametrize("wrt", [names for names in WANTED if names])
+def test_memory_to_spare_saves_a_product(
+    products: list[Any], monkeypatch: pytest.MonkeyPatch, wrt: tuple[str, ...]
+) -> None:
+    """Logits that are held until the gradients are not computed again."""
+    monkeypatch.setattr(tiles, "ENOUGH", 2**12)
+    given: Any = {**operands(), "max_memory": 2**12 + 4 * ROWS * CLASSES}
+    xentropy.value_and_grad(xentropy.linear_cross_entropy, wrt)(**given)
+    assert flops(products) == (WANTED[wrt] - 1) * ONE
+
+
+@pytest.mark.parametrize("blocks", range(6))
+@pytest.mark.parametrize("options", [{}, {"softcap": 3.0}], ids=["plain", "softcap"])
+@pytest.mark.parametrize("features", [8, 48])
+def test_what_is_held_is_what_would_be_computed(
+    monkeypatch: pytest.MonkeyPatch, features: int, options: dict[str, Any], blocks: int
+) -> None:
+    """To the last bit: of no, some and all of five blocks of classes, of two tiles of rows each."""
+    rows, classes = 25, 4 * tiles.LEAST + 30
+    given: Any = {**operands(rows, classes, features), **options, "reduction": "mean"}
+    one = 4 * rows * tiles.LEAST
+    monkeypatch.setattr(tiles, "ROWS", 16)
+    monkeypatch.setattr(tiles, "ENOUGH", tiles.PARTS * 4 * 16 * tiles.LEAST)
+    found = []
+    for memory in (tiles.ENOUGH, tiles.ENOUGH + blocks * one):
+        grad = xentropy.value_and_grad(xentropy.linear_cross_entropy, ("hidden", "weight"))
+        value, slopes = grad(**given, max_memory=memory)
+        frozen = xentropy.value_and_grad(xentropy.linear_cross_entropy, "hidden")
+        found.append((value, *slopes, frozen(**given, max_memory=memory)[1]))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 LEFT_OUT: dict[str, dict[str, Any]] = {
     "ignore_index": {"ignore_index": -100},
     "where": {"where": np.arange(ROWS) % 4 == 0},
@@ -119,10 +152,15 @@ A_ROW = 512
 """Bytes that a row takes besides: labels, sums and slopes."""
 
 
+@pytest.mark.parametrize("enough", [2**20, 2**18], ids=["tiles", "tiles and what is held"])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
 @pytest.mark.parametrize(("rows", "classes"), [(512, 4096), (4096, 512)])
-def test_memory_is_bounded(rows: int, classes: int, dtype: str) -> None:
+def test_memory_is_bounded(
+    monkeypatch: pytest.MonkeyPatch, rows: int, classes: int, dtype: str, enough: int
+) -> None:
     """What was allowed, gradients in the compute dtype, and some numbers a row."""
+    monkeypatch.setattr(tiles, "ENOUGH", enough)
+    monkeypatch.setattr(pool, "LARGE", 2**62)  # Of its own memory tracemalloc does not know.
     given: dict[str, Any] = operands(rows, classes, 32, dtype)
     most = given["max_memory"] = 2**20
     found = peak(given, ("hidden", "weight"))
@@ -145,16 +183,19 @@ def test_memory_does_not_grow_with_rows_or_classes() -> None:
     assert more_rows <= first + 1536 * A_ROW
 
 
+WEIGHT = (False, True, False)
+
+
 def test_of_many_losses_one_holds_logits() -> None:
     """Each would take the memory of the gradient of the weight, which they share."""
     nothing: dict[str, Any] = dict.fromkeys(Operands._fields)
-    given = Operands(**{**nothing, **operands()})
+    given = Operands(**{**nothing, **operands(features=ROWS)})
     given = given._replace(labels=given.labels[:, None])
     head = Head(Layer(None, None, "float32", 2**26), cross_entropy_index, None, None)
-    states = [linear.losses(head, given, holding=True)[1] for _ in range(3)]
+    states = [linear.losses(head, given, wanted=WEIGHT)[1] for _ in range(3)]
     assert [len(state.held) for state in states] == [1, 0, 0]
     found = [linear.gradients(state, np.ones(ROWS), (True, True, False)) for state in states]
     for other in found[1:]:
         for a, b in zip(other[:2], found[0][:2], strict=True):
             np.testing.assert_array_equal(a, b)
-    assert len(linear.losses(head, given, holding=True)[1].held) == 1
+    assert len(linear.losses(head, given, wanted=WEIGHT)[1].held) == 1

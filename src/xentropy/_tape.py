@@ -36,28 +36,26 @@ class Tape:
 
     def __init__(self, primals: Arrays, reduces: bool) -> None:
         self._primals = primals
-        self._steps: list[_Step] = []
+        self._moving = {id(x) for x in primals}
+        self._steps: list[tuple[_Step, tuple[bool, ...]]] = []
         self.reduces = reduces
 
     def wants(self, x: Any) -> bool:
-        """Whether the gradient is taken by this array."""
-        return any(x is primal for primal in self._primals)
+        """Whether the gradient is taken by this array, or by what it was made of."""
+        return id(x) in self._moving
 
     def append(self, step: _Step) -> None:
-        self._steps.append(step)
+        """Note a step, and which of its arrays move with the primals."""
+        pairs = zip(step.arrays, step.formula.roles.values(), strict=True)
+        wanted = tuple(self.wants(x) and role != "constant" for x, role in pairs)
+        if any(wanted):
+            self._moving.add(id(step.output))
+        self._steps.append((step, wanted))
 
     def gradients(self, output: Any, seed: Any) -> Arrays:
         """Pull ``seed`` from ``output`` back to the primals, in reverse order of the steps."""
-        moving = {id(x) for x in self._primals}
-        wrt = []
-        for step in self._steps:
-            roles = step.formula.roles.values()
-            pairs = zip(step.arrays, roles, strict=True)
-            wrt.append(tuple(id(x) in moving and role != "constant" for x, role in pairs))
-            if any(wrt[-1]):
-                moving.add(id(step.output))
         cotangents = {id(output): seed}
-        for step, wanted in zip(reversed(self._steps), reversed(wrt), strict=True):
+        for step, wanted in reversed(self._steps):
             cotangent = cotangents.get(id(step.output))
             if cotangent is None or not any(wanted):
                 continue

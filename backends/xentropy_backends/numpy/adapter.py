@@ -171,8 +171,8 @@ class _NumPy(Backend):
 
     def linear(self, head: Head, given: Operands) -> Any:
         tape = active()
-        holding = tape is not None and tape.wants(given.weight)
-        losses, state = linear.losses(head, given, holding=holding)
+        wanted = () if tape is None else tuple(map(tape.wants, given[:3]))
+        losses, state = linear.losses(head, given, wanted=wanted)
 
         def pull(wanted: tuple[bool, ...], cotangent: Any) -> Arrays:
             pulled = linear.gradients(state, cotangent, wanted[:3])

@@ -93,7 +93,6 @@ def _replaced(arrays: Sequence[Any], where: Sequence[int], tensors: Sequence[Any
 
 # --- kernels ----------------------------------------------------------------------------------
 
-_WEIGHT, _BIAS = map(Operands._fields.index, ("weight", "bias"))
 _REAL = (tf.float16, tf.bfloat16, tf.float32, tf.float64)
 
 
@@ -110,11 +109,11 @@ def _serves(given: Operands) -> bool:
 def _by_kernel(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
     lent = Operands(*map(kernels.lend, (*given[:3], *map(kernels.widened, given[3:]))))
     moving = _moving(given)
-    found, state = on_host.losses(head, lent, aligned, holding=_WEIGHT in moving)
+    wanted = tuple(i in moving for i in range(len(given)))
+    found, state = on_host.losses(head, lent, aligned, wanted[:3])
     output = kernels.take(found)
     if not moving:
         return output
-    wanted = tuple(i in moving for i in range(len(given)))
 
     def pulled(upstream: Any) -> list[Any]:
         pulled = on_host.gradients(state, kernels.lend(upstream), wanted[:3], aligned)
@@ -149,6 +148,8 @@ def _by_kernel(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
 
 
 # --- tiles ------------------------------------------------------------------------------------
+
+_BIAS = Operands._fields.index("bias")
 
 
 def _by_tile(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:

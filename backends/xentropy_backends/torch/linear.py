@@ -37,8 +37,9 @@ __all__ = [
 
 def losses(head: Head, given: Operands) -> Any:
     """The losses, (N,)."""
-    holding = given.weight.requires_grad and torch.is_grad_enabled()
-    return _Linear.apply(LinearCall(head, holding=holding), *given)
+    recorded = torch.is_grad_enabled()
+    wanted = tuple(recorded and x is not None and x.requires_grad for x in given[:3])
+    return _Linear.apply(LinearCall(head, wanted), *given)
 
 
 def evaluate(head: Head, given: Operands) -> Any:
@@ -102,15 +103,15 @@ def _all_once(
 class LinearCall:
     """What evaluates one call; it remembers that of the losses for that of the gradients."""
 
-    def __init__(self, head: Head, *, holding: bool = False) -> None:
-        self.head, self._holding = head, holding
+    def __init__(self, head: Head, wanted: tuple[bool, ...] = ()) -> None:
+        self.head, self._wanted = head, wanted
         self.state: on_host.State | None = None
 
     def losses(self, given: Operands) -> Any:
         """By the kernels on the CPU, else by the formula."""
         if are_plain(given):
             with np.errstate(all="ignore"):
-                found, self.state = on_host.losses(self.head, lent(given), holding=self._holding)
+                found, self.state = on_host.losses(self.head, lent(given), wanted=self._wanted)
             return torch.from_numpy(found)
         return OverRows.apply(self.rows(given), *given)[0]
 

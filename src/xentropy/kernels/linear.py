@@ -2,8 +2,9 @@
 
 The logits are computed twice: first for the sums of their rows, which is all that the losses need,
 then for the gradients. In between nothing is held but four numbers a row; only memory that the
-gradient of the weight will take anyway holds logits until then, as many as it has room for: all of
-them where a row has no fewer features than there are rows.
+gradient of the weight will take anyway, and what `max_memory` allows beyond that of tiles, holds
+logits until then, as many as it has room for. The former holds all of them where a row has no fewer
+features than there are rows.
 """
 
 from __future__ import annotations
@@ -42,30 +43,32 @@ class State(NamedTuple):
 
 
 class _Held:
-    """Logits that wait in the memory of a gradient, from the first class on."""
+    """Logits that wait, from the first class on, first in the memory of a gradient."""
 
-    def __init__(self, memory: Array, rows: Array | slice) -> None:
-        self.memory, self.rows = memory, rows  # (V, D), and which rows
+    def __init__(self, own: Array | None, more: Array, rows: Array | slice) -> None:
+        self.own, self.more, self.rows = own, more, rows  # (V, D), any numbers, and which rows
+
+    @property
+    def memories(self) -> list[Array]:
+        return [x for x in (self.own, self.more) if x is not None]
 
 
 _waiting: weakref.WeakSet[_Held] = weakref.WeakSet()
-"""One at most: of many losses of one weight each would take the memory of a gradient."""
+"""One at most: each of many losses of one weight would take as much."""
 
 
 @np.errstate(all="ignore")  # infinities and NaN are results here
 def losses(
-    head: Head, given: Operands, empty: Any = pooled, *, holding: bool = False
+    head: Head, given: Operands, empty: Any = pooled, wanted: tuple[bool, ...] = ()
 ) -> tuple[Array, State]:
     """The losses, shape (N,), in the compute dtype, and what `gradients` needs.
 
-    With ``holding`` the gradient by the weight will be wanted: its memory is taken at once.
+    Where it is known which gradients by hidden, weight and bias will be ``wanted``, logits wait for
+    them; the memory of that by the weight is taken at once.
     """
     scale, count = _scale(given), given.hidden.shape[0]
-    tiles, held = Tiles(head, given, _indices(scale, count)), []
-    if holding and tiles.may_hold() and not _waiting:
-        held = [_Held(empty(given.weight.shape, tiles.real), tiles.index)]
-        _waiting.add(held[0])
-        tiles.hold(held[0].memory)
+    tiles = Tiles(head, given, _indices(scale, count))
+    held = _hold(tiles, empty, wanted)
     found = Sums(np.full(tiles.count, -np.inf), *np.zeros((4, tiles.count)))
     at_label = np.full(tiles.count, np.nan)
     for part, classes in tiles:
@@ -87,6 +90,21 @@ def losses(
     return result, State(head, given, saved, scale, held)
 
 
+def _hold(tiles: Tiles, empty: Any, wanted: tuple[bool, ...]) -> list[_Held]:
+    """Memory for logits, where there is some and nobody else holds any."""
+    if not any(wanted) or not tiles.count or _waiting:
+        return []
+    weight, own = tiles.given.weight, None
+    if wanted[1] and weight.dtype == tiles.real:
+        own = empty(weight.shape, tiles.real)
+    held = _Held(own, pooled((tiles.spare(own),), tiles.real), tiles.index)
+    tiles.hold(held.memories)
+    if not tiles.holds:
+        return []
+    _waiting.add(held)
+    return [held]
+
+
 def restored(head: Head, given: Operands, saved: Array) -> State:
     """The state of a call of which only the numbers were kept."""
     return State(head, given, saved, _scale(given), [])
@@ -106,9 +124,9 @@ def gradients(
     if held:
         waited = held.pop()
         _waiting.discard(waited)
-        own = waited.memory
+        own = waited.own if wanted[1] else None
         if _are_same(waited.rows, tiles.index):  # not where more cotangents are 0
-            tiles.hold(own)
+            tiles.hold(waited.memories)
     return _Gradients(tiles, saved, scaled, wanted, empty, own).found()
 
 
@@ -247,7 +265,7 @@ class _Gradients:
         tiles, softcap = self.tiles, self.tiles.head.layer.softcap
         is_held = tiles.is_held(classes)
         if is_held:
-            x = tiles.place(classes, part.stop - part.start)
+            x = tiles.place(part, classes)
         else:
             x = tiles.logits(part, classes)
         in_place = softcap is None and not is_held
@@ -269,7 +287,7 @@ class _Sum:
         self.tiles, self.name, self.is_empty = tiles, name, True
         self.target = self.total = None if result is None else result[classes]
         # Where logits wait, a part of it may still be read.
-        if self.target is not None and (self.target.dtype != tiles.real or tiles.blocks):
+        if self.target is not None and (self.target.dtype != tiles.real or tiles.holds):
             self.total = tiles.memory(name, *self.target.shape)
 
     def add(self, a: Array, b: Array) -> None:

@@ -23,8 +23,10 @@ ROWS = 2048
 """Rows of a tile, at most: the products of more are no faster."""
 LEAST = 64
 """Classes of a tile, at least."""
+ENOUGH = 2**26
+"""Bytes of `max_memory` for tiles, at most: larger ones are no faster. The rest may hold logits."""
 PARTS = 4
-"""Of `max_memory`: logits, their gradient, a product with it, and a part of that of the weight.
+"""Of these: logits, their gradient, a product with it, and a part of that of the weight.
 
 Twice as many where features and weight have to be widened.
 """
@@ -42,27 +44,37 @@ class Tiles:
         self.numbers = Numbers(float(head.smoothing or 0.0), float(head.z_loss or 0.0))
         is_wide = given.hidden.dtype == given.weight.dtype == self.real
         parts = PARTS if is_wide else 2 * PARTS
-        most = max(head.layer.max_memory // parts // self.real.itemsize, LEAST)
+        working = min(head.layer.max_memory, ENOUGH)
+        most = max(working // parts // self.real.itemsize, LEAST)
         self.rows = max(min(self.count, ROWS, most // max(LEAST, self.features)), 1)
         self.classes = min(self.n, max(most // max(self.rows, self.features), LEAST))
         self._memory: dict[str, Array] = {}
         self._most, self._hidden = most, dict[int, Array]()
         self._weight: tuple[int, Array] | None = None
         self._share = shares_of(head, given)
-        self._held, self.blocks = np.empty(0), 0
+        self._spare = (head.layer.max_memory - working) // self.real.itemsize
+        self._held: list[Array] = []
 
-    def may_hold(self) -> bool:
-        """Whether the memory of the gradient of the weight is fit to hold logits."""
-        return bool(self.count) and self.rows == self.count and self.given.weight.dtype == self.real
+    def spare(self, taken: Array | None) -> int:
+        """Numbers that memory beyond that of tiles may hold, after what is ``taken`` holds some."""
+        block = self.count * self.classes
+        blocks = -(-self.n // self.classes) - (0 if taken is None else taken.size // block)
+        return max(min(self._spare // block, blocks), 0) * block
 
-    def hold(self, memory: Array) -> None:
-        """Let the logits of as many blocks of classes as fit lie in this memory."""
-        self._held = memory.reshape(-1)
-        self.blocks = self._held.size // (self.count * self.classes)
+    def hold(self, memories: list[Array]) -> None:
+        """Let the logits of as many blocks of classes as fit lie in such memory."""
+        block = self.count * self.classes
+        rows = [memory.reshape(-1) for memory in memories]
+        self._held = [x[i : i + block] for x in rows for i in range(0, x.size - block + 1, block)]
+
+    @property
+    def holds(self) -> bool:
+        """Whether some logits are held."""
+        return bool(self._held)
 
     def is_held(self, classes: slice) -> bool:
-        """Whether the logits of these classes lie there."""
-        return bool(classes.start < self.blocks * self.classes)
+        """Whether the logits of these classes are."""
+        return bool(classes.start // self.classes < len(self._held))
 
     def __iter__(self) -> Iterator[tuple[slice, slice]]:
         """The rows and the classes of each tile; all rows of some classes first."""
@@ -103,19 +115,19 @@ class Tiles:
             self._weight = classes.start, found
         return self._weight[1]
 
-    def place(self, classes: slice, count: int) -> Array:
+    def place(self, part: slice, classes: slice) -> Array:
         """Where the logits of a tile are to lie."""
-        n = classes.stop - classes.start
+        count, n = part.stop - part.start, classes.stop - classes.start
         if not self.is_held(classes):
             return self.memory("logits", count, n)
-        start = self.count * classes.start
-        return self._held[start : start + count * n].reshape(count, n)
+        block = self._held[classes.start // self.classes]
+        return block[part.start * n : part.stop * n].reshape(count, n)
 
     def logits(self, part: slice, classes: slice) -> Array:
         """The logits of a tile."""
         layer, bias = self.head.layer, self.given.bias
         hidden, weight = self.hidden(part), self.weight(classes)
-        z = self.place(classes, len(hidden))
+        z = self.place(part, classes)
         np.matmul(hidden, weight.T, out=z)
         if bias is not None or layer.softcap is not None:
             added = None

@@ -62,7 +62,8 @@ def linear_cross_entropy(
         can be read without cost. It does not apply to distributions.
     max_memory : int, default 64 MiB
         Bytes that logits, and what is made of them, may take at a time, besides arguments and
-        results. With less than a row of logits takes, a row is computed at a time.
+        results. With less than a row of logits takes, a row is computed at a time; where kernels
+        compute, what is beyond the default holds logits for the gradients.
     class_weight : array, real, shape () or (V,), optional
         A factor for each class; ``sum_c class_weight[c] * labels[c]`` enters the denominator of the
         mean.
@@ -112,8 +113,8 @@ def linear_cross_entropy(
     16-bit products are added up in float32.
 
     The logits are computed twice where gradients are wanted, once for the losses and once for the
-    gradients: four matrix products in the place of three. What is not wanted, as the gradient of a
-    frozen ``weight``, is not computed.
+    gradients: four matrix products in the place of three, or three where memory has room for the
+    logits. What is not wanted, as the gradient of a frozen ``weight``, is not computed.
 
     Elsewhere: ``torch.nn.functional.linear_cross_entropy`` (mean and ``ignore_index=-100`` by
     default) holds all the logits with label smoothing or distributions, and has neither forward
