@@ -185,6 +185,31 @@ def test_tiles_across_both_axes(
 BOUNDS = {"float32": (2e-5, 2e-6), "float64": (1e-13, 1e-14)}
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_a_tape_around_a_map(tf: Any, reduction: str, compiled: bool) -> None:
+    """Beside one call after the other."""
+    r = rng("a map of heads")
+    hidden, weight = (tf.constant(r.normal(size=n)) for n in ((4, 3, FEATURES), (MANY, FEATURES)))
+    labels = tf.constant(r.integers(0, MANY, (4, 3)))
+
+    def one(call: tuple[Any, Any]) -> Any:
+        return xentropy.linear_cross_entropy(call[0], weight, call[1], reduction=reduction)
+
+    def derived(over_calls: Any) -> list[Any]:
+        with tf.GradientTape() as tape:
+            tape.watch([hidden, weight])
+            value = over_calls(one, (hidden, labels))
+        return [value, *tape.gradient(value, [hidden, weight])]
+
+    def loop(f: Any, arrays: tuple[Any, Any]) -> Any:
+        return tf.stack([f(call) for call in zip(*map(tf.unstack, arrays), strict=True)])
+
+    found = tf.function(lambda: derived(tf.vectorized_map), jit_compile=compiled)()
+    for a, b in zip(found, derived(loop), strict=True):
+        np.testing.assert_allclose(a, b, 1e-12, 1e-14)
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("function", ["linear_cross_entropy", "linear_softmax_statistics"])
 def test_graphs_hold_no_logits(tf: Any, harness: Harness, function: str, way: str) -> None:

@@ -84,10 +84,11 @@ def _size(x: Any, axis: int | None, /) -> Any:
 
 
 def _rescue(held: Any, x: Any, otherwise: Callable[[], Any], /) -> Any:
-    if tf.executing_eagerly():
-        # On an accelerator to ask would be to wait.
-        return x if not kernels.accelerated(x) and held else tf.where(held, x, otherwise())
-    return tf.cond(held, lambda: x, otherwise)
+    # On an accelerator to ask would be to wait; and XLA cannot map what asks, as
+    # tf.vectorized_map of a mean would.
+    if tf.executing_eagerly() and not kernels.accelerated(x) and held:
+        return x
+    return tf.where(held, x, otherwise())
 
 
 def _count_nonzero(x: Any, /, *, axis: int, keepdims: bool) -> Any:
