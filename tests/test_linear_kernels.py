@@ -171,6 +171,28 @@ def test_memory_is_bounded(
     assert found < rows * classes * wide
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("memory", [2**20, 2**22])
+def test_memory_of_statistics_is_bounded(
+    products: list[Any], monkeypatch: pytest.MonkeyPatch, dtype: str, memory: int
+) -> None:
+    """By what was allowed, of which three quarters are rows of logits; there is one product."""
+    monkeypatch.setattr(pool, "LARGE", 2**62)
+    rows, classes, features = 256, 2**14, 64
+    given: dict[str, Any] = {**operands(rows, classes, features, dtype), "max_memory": memory}
+    outputs: Any = ("log_prob", "entropy", "rank", ("top_k", 3))
+    xentropy.linear_softmax_statistics(**given, outputs=outputs)
+    assert flops(products) == rows * classes * features
+    wide = max(given["hidden"].itemsize, 4)
+    assert max(a[0] for a, _ in products) == 3 * memory // 4 // (wide * classes)
+    tracemalloc.start()
+    try:
+        xentropy.linear_softmax_statistics(**given, outputs=outputs)
+        assert memory / 2 < tracemalloc.get_traced_memory()[1] <= memory + rows * A_ROW
+    finally:
+        tracemalloc.stop()
+
+
 def test_memory_does_not_grow_with_rows_or_classes() -> None:
     """Beyond the gradient itself; four times the logits each time."""
     wrt = ("weight",)

@@ -187,7 +187,7 @@ BOUNDS = {"float32": (2e-5, 2e-6), "float64": (1e-13, 1e-14)}
 
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
-def test_a_tape_around_a_map(tf: Any, reduction: str, compiled: bool) -> None:
+def test_a_tape_around_a_map(tf: Any, reduction: Any, compiled: bool) -> None:
     """Beside one call after the other."""
     r = rng("a map of heads")
     hidden, weight = (tf.constant(r.normal(size=n)) for n in ((4, 3, FEATURES), (MANY, FEATURES)))

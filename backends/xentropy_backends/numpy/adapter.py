@@ -11,9 +11,9 @@ from xentropy._tape import active, record
 from xentropy._types import Arrays, Options
 from xentropy.dispatch import Backend
 from xentropy.formulas.formula import Formula, value, vjp
-from xentropy.formulas.linear import Head, Operands, differentiate, on_tape
+from xentropy.formulas.linear import Head, Layer, Operands, differentiate, on_tape
 from xentropy.formulas.statistics import Request, picked
-from xentropy.kernels import calls, linear, plain
+from xentropy.kernels import calls, linear, linear_statistics, plain
 from xentropy.kernels.memory import dtype_name
 
 __all__ = ["backend"]
@@ -191,6 +191,11 @@ class _NumPy(Backend):
             return super().statistics(request)
         with np.errstate(all="ignore"):
             return picked(calls.statistics(request), request.outputs)
+
+    def linear_statistics(self, layer: Layer, given: Operands, request: Request) -> Arrays:
+        if 0 in given.hidden.shape:
+            return super().linear_statistics(layer, given, request)
+        return picked(linear_statistics.statistics(layer, given, request), request.outputs)
 
     def kernels(self) -> list[str]:
         return calls.names()

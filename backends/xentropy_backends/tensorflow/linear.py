@@ -17,12 +17,13 @@ from xentropy.dispatch import Backend
 from xentropy.formulas import linear as formulas
 from xentropy.formulas.formula import Formula, vjp
 from xentropy.formulas.linear import Head, Layer, Operands
-from xentropy.formulas.statistics import REAL, Request
+from xentropy.formulas.statistics import REAL, Request, picked
 from xentropy.kernels import linear as on_host
+from xentropy.kernels import linear_statistics as of_layer
 from xentropy.kernels.pool import aligned
 
 from . import kernels, tiles
-from .rows import Step, blocks_of, looped
+from .rows import Blocks, Step, blocks_of, looped
 
 __all__ = ["losses", "statistics"]
 
@@ -54,8 +55,15 @@ def statistics(backend: Backend, layer: Layer, given: Operands, request: Request
         by_name = dict(zip(names, cotangents, strict=False))
         return formulas.ask_gradients(xp, layer, operands, asked, wanted, by_name, _by_logits(xp))
 
+    def whole() -> Arrays | None:
+        if not _serves(given) or 0 in given.hidden.shape:
+            return None
+        found = of_layer.statistics(layer, _lent(given), asked, aligned)
+        return picked({name: kernels.take(x) for name, x in found.items()}, asked.outputs)
+
     others = {"rank": tf.int64, "correct": tf.bool, "top_k": tf.int64}
-    rows = _Rows(run, run, pull, tuple(others.get(name, dtype) for name in names), reals, dtype)
+    dtypes = tuple(others.get(name, dtype) for name in names)
+    rows = _Rows(run, run, pull, dtypes, reals, dtype, whole)
     found = dict(zip(names, _by_block(rows, layer, given), strict=True))
     return tuple(found[name] for name in request.outputs)
 
@@ -106,11 +114,14 @@ def _serves(given: Operands) -> bool:
     return all(x.dtype in _REAL for x in given[:3] if x is not None)
 
 
+def _lent(given: Operands) -> Operands:
+    return Operands(*map(kernels.lend, (*given[:3], *map(kernels.widened, given[3:]))))
+
+
 def _by_kernel(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
-    lent = Operands(*map(kernels.lend, (*given[:3], *map(kernels.widened, given[3:]))))
     moving = _moving(given)
     wanted = tuple(i in moving for i in range(len(given)))
-    found, state = on_host.losses(head, lent, aligned, wanted[:3])
+    found, state = on_host.losses(head, _lent(given), aligned, wanted[:3])
     output = kernels.take(found)
     if not moving:
         return output
@@ -219,6 +230,7 @@ class _Rows(NamedTuple):
     dtypes: tuple[Any, ...]  # of the results
     reals: int  # how many of the first results have derivatives
     dtype: Any  # that is computed in
+    whole: Callable[[], Arrays | None] = lambda: None  # the results of all rows, if by a kernel
 
 
 def _of_losses(xp: Namespace, apply: Apply, head: Head) -> _Rows:
@@ -250,14 +262,13 @@ def _by_block(
         found = looped(Step(rows.moved, are_rows, rows.dtypes, rows.dtype), operands)
     else:
         moving = _moving(operands) if wanted is None else wanted
-        found = _recomputed(rows, are_rows, operands, moving)
+        found = _recomputed(rows, blocks, moving)
     return tuple(map(blocks.joined, found))
 
 
-def _recomputed(
-    rows: _Rows, are_rows: tuple[bool, ...], blocks: Operands, moving: Sequence[int]
-) -> Arrays:
+def _recomputed(rows: _Rows, of_rows: Blocks, moving: Sequence[int]) -> Arrays:
     """The results of all blocks, whose gradient is a step of its own of all blocks anew."""
+    blocks, are_rows, _ = of_rows
     present = [i for i, x in enumerate(blocks) if x is not None]
     wanted = tuple(i in moving for i in range(len(blocks)))
 
@@ -269,7 +280,11 @@ def _recomputed(
     # the gradient that stands here:
     # https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/ops/parallel_for/pfor.py#L2247
     with tf.init_scope() if tf.executing_eagerly() else nullcontext():
-        found = looped(Step(rows.run, are_rows, rows.dtypes, rows.dtype), blocks)
+        whole = rows.whole()
+        if whole is None:
+            found = looped(Step(rows.run, are_rows, rows.dtypes, rows.dtype), blocks)
+        else:
+            found = tuple(map(of_rows.of_rows, whole))
     real, others = found[: rows.reals], found[rows.reals :]
     if not (moving and real):
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,8 +15,9 @@ from xentropy.formulas import formula as rules
 from xentropy.formulas import linear as heads
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.linear import Head, Layer, Operands
-from xentropy.formulas.statistics import REAL, Request
+from xentropy.formulas.statistics import REAL, Request, picked
 from xentropy.kernels import linear as on_host
+from xentropy.kernels import linear_statistics
 
 from . import kernels
 from .layered import Layered
@@ -73,10 +74,17 @@ def statistics_of_rows(layer: Layer, given: Operands, asked: Request) -> Rows:
         of_names = dict(zip(asked.outputs, cotangents, strict=False))
         return (heads.pull_statistics(xp, layer, part, asked, z, of_names, own),)
 
+    def whole(*given: Any) -> Arrays | None:
+        if not are_plain(given) or 0 in given[0].shape:
+            return None
+        found = linear_statistics.statistics(layer, lent(Operands(*given)), asked)
+        return picked({name: torch.from_numpy(x) for name, x in found.items()}, asked.outputs)
+
     reals = sum(name in REAL for name in asked.outputs)
     pulls, arguments = (partial(pull, _first), partial(pull, _once)), given.are_rows()
     step = heads.rows_at_once(layer, given)
-    return Layered(layer, f, *pulls, arguments, len(asked.outputs), reals, step).rows()
+    rows = Layered(layer, f, *pulls, arguments, len(asked.outputs), reals, step).rows()
+    return replace(rows, whole=whole)
 
 
 def _first(formula: Formula, arrays: Arrays, options: Options, cotangent: Any) -> Any:

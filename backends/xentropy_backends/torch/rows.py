@@ -33,6 +33,7 @@ class Rows:
     reals: int | None = None  # the first of the results, which have derivatives; None for all
     pulled: Callable[[list[int]], Rows] | None = None  # by some arguments; None: by autograd
     pushed: Callable[[list[int]], Rows] | None = None  # along some arguments
+    whole: Callable[..., Arrays | None] | None = None  # the results of all rows, if by a kernel
 
 
 class Products(NamedTuple):
@@ -49,15 +50,18 @@ class Products(NamedTuple):
 
 def over_rows(rows: Rows, arrays: Arrays) -> Arrays:
     """The results of all rows, without derivatives."""
+    found = rows.whole(*arrays) if rows.whole else None
+    if found is not None:
+        return found
     first = arrays[rows.arguments.index(True)]
-    n, found = first.shape[0], [_Result(is_row) for is_row in rows.results]
+    n, results = first.shape[0], [_Result(is_row) for is_row in rows.results]
     for start in range(0, max(n, 1), rows.step):
         part = slice(start, start + rows.step)
         pairs = zip(arrays, rows.arguments, strict=True)
         some = [x[part] if x is not None and is_row else x for x, is_row in pairs]
         with exact(first):
-            _add(found, rows.f(*some), part, n)
-    return tuple(own.whole for own in found)
+            _add(results, rows.f(*some), part, n)
+    return tuple(own.whole for own in results)
 
 
 class OverRows(torch.autograd.Function):

@@ -15,7 +15,7 @@ from .engine import engine
 from .memory import ABSENT, rows_of, widened
 from .threads import run
 
-__all__ = ["Tiles", "by_block", "shares_of", "slices", "uncap"]
+__all__ = ["LEAST", "Tiles", "by_block", "finish", "shares_of", "slices", "uncap"]
 
 Array = npt.NDArray[Any]
 
@@ -133,7 +133,7 @@ class Tiles:
             added = None
             if bias is not None:
                 added = widened(bias[classes]).astype(self.real) * self.scale
-            by_block(z, lambda block: _finish(block, added, layer.softcap))
+            by_block(z, lambda block: finish(block, added, layer.softcap))
         return z
 
     def call(self, part: slice, classes: slice) -> Call:
@@ -208,7 +208,7 @@ def by_block(x: Array, work: Callable[..., None], *others: Array) -> None:
     run(some, (), len(x), x.size)
 
 
-def _finish(z: Array, bias: Array | None, softcap: float | None) -> None:
+def finish(z: Array, bias: Array | None, softcap: float | None) -> None:
     """Add the bias and cap, in place."""
     if bias is not None:
         z += bias

@@ -213,8 +213,9 @@ def linear_softmax_statistics(
 
     Notes
     -----
-    Blocks of rows take no more than ``max_memory``, in compiled PyTorch functions and in graphs of
-    TensorFlow that do not know their number of rows excepted: there all rows are one block.
+    The logits of some rows, as many as three quarters of ``max_memory`` hold where kernels compute
+    them, are multiplied at a time. Inside of a compiled PyTorch function the transforms of
+    ``torch.func`` hold those of all rows.
 
     Examples
     --------
