@@ -52,7 +52,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "transform" in metafunc.fixturenames:
         metafunc.parametrize("transform", [] if harness is None else list(harness.transforms))
     if "harness" in metafunc.fixturenames:
-        metafunc.parametrize("harness", [] if harness is None else [harness], ids=str)
+        given = [] if harness is None else [harness]
+        metafunc.parametrize("harness", given, ids=str, scope="session")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -37,7 +37,8 @@ CALLED = [
 ]
 
 
-@pytest.fixture(autouse=True)
+# Once, as what is compiled is forgotten before and after.
+@pytest.fixture(autouse=True, scope="module")
 def _called(harness: Harness) -> Iterator[None]:
     context = harness.called_kernels()
     if context is None:
