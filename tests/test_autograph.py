@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 
 import xentropy
+from tests.dialects.case import Case
+from tests.dialects.test_modes import CALLS, WARNINGS, prepared
 from tests.matrix import ENTRIES, Entry
 from xentropy.testing import Harness
 
 ALL = [entry for entries in ENTRIES.values() for entry in entries]
+# A class has a line of its own, which calls one of these.
+DIALECTS = [(dialect, case) for dialect, case in CALLS if case.call is None]
 
 
 @pytest.fixture
@@ -27,6 +31,14 @@ def test_it_leaves_losses_alone(harness: Harness, tf: Any, entry: Entry) -> None
     """Of three seconds a first call spent most in them."""
     given = tuple(entry.case.give(harness, "float32").values())
     assert [name for name in converted(tf, entry.function, given) if ".losses." in name] == []
+
+
+@pytest.mark.filterwarnings(WARNINGS)
+@pytest.mark.parametrize(("dialect", "case"), DIALECTS, ids=str)
+def test_it_leaves_dialects_alone(harness: Harness, tf: Any, dialect: str, case: Case) -> None:
+    run, given = prepared(harness, dialect, case)
+    found = converted(tf, run, tuple(given))
+    assert [name for name in found if name.startswith("xentropy.")] == []
 
 
 def test_it_converts_what_is_differentiated(harness: Harness, tf: Any) -> None:

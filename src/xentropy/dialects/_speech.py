@@ -40,6 +40,8 @@ def spoken(kinds: Kinds, /, **names: str) -> Callable[[F], F]:
                 kind = _both(type(error), _theirs(kinds, error))  # type: ignore[arg-type]
                 raise kind(said) from None
 
+        # As in `xentropy`: nothing in here is for TensorFlow's AutoGraph to rewrite.
+        call.autograph_info__ = None  # type: ignore[attr-defined]
         return cast(F, call)
 
     return decorate
