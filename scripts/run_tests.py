@@ -26,8 +26,8 @@ __all__ = ["Run", "backends", "counts", "main"]
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ROOT / "backends" / "xentropy_backends"
 
-# XLA compiles each shape anew, and commands start processes. The others come after these.
-SLOWEST_FIRST = ("jax", "none", "tensorflow", "torch")
+# Frameworks compile, and commands start processes. The others come after these.
+SLOWEST_FIRST = ("torch", "tensorflow", "jax", "none")
 
 # The folder of the array API standard is tested with the library that is nothing but the standard.
 STANDS_FOR = {"array_api": "array_api_strict"}
