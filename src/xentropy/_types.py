@@ -38,6 +38,8 @@ class Namespace(Protocol):
 
     float32: Any
     float64: Any
+    #: Whether automatic differentiation follows what values do, and sees no partials.
+    followed: bool
 
     def abs(self, x: Any, /) -> Any: ...
     def astype(self, x: Any, dtype: Any, /) -> Any: ...

@@ -25,6 +25,7 @@ _namespace: Any = SimpleNamespace(
     class_range=lift(lambda labels, n: np.arange(n, dtype=labels.dtype)),
     float32=np.float32,
     float64=np.float64,
+    followed=False,
     gather=lift(lambda x, index: x[index]),
     int64=np.int64,
     matmul=lift(

@@ -97,6 +97,7 @@ def _namespace(base: Any) -> Any:
         class_range=class_range,
         count_nonzero=count_nonzero,
         expand_dims=expand_dims,
+        followed=False,
         gather=gather,
         matmul=matmul,
         rescue=lambda held, x, otherwise, /: base.where(held, x, otherwise()),

@@ -103,6 +103,7 @@ _namespace: Any = SimpleNamespace(
     expand_dims=jnp.expand_dims,
     float32=jnp.float32,
     float64=jnp.float64,
+    followed=False,
     gather=lambda x, index, /: x[index],
     int32=jnp.int32,
     int64=jnp.int64,

@@ -79,6 +79,7 @@ _namespace: Any = SimpleNamespace(
     expand_dims=np.expand_dims,
     float32=np.float32,
     float64=np.float64,
+    followed=False,
     gather=lambda x, index, /: x[index],
     int64=np.int64,
     isfinite=np.isfinite,

@@ -120,6 +120,7 @@ _namespace: Any = SimpleNamespace(
     expand_dims=tf.expand_dims,
     float32=tf.float32,
     float64=tf.float64,
+    followed=False,
     gather=lambda x, index, /: tf.gather(x, index),
     int32=tf.int32,
     int64=tf.int64,

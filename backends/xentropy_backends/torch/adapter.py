@@ -18,7 +18,7 @@ from xentropy.formulas.statistics import Request
 from xentropy.kernels import calls
 
 from . import compiled, kernels, linear
-from .namespace import xp
+from .namespace import followed, xp
 from .rules import EagerRule, Plain, PlainRule, Rule
 
 __all__ = ["backend"]
@@ -92,7 +92,8 @@ class _Torch(AutodiffBackend):
         if moving and not kernels.transforming():
             return Rule.apply(formula, options, *arrays)
         # Without a gradient Dynamo would hand a context to `forward`, which has none.
-        return rules.value(xp, formula, arrays, options)
+        namespace = followed if kernels.transforming() else xp
+        return rules.value(namespace, formula, arrays, options)
 
     def linear(self, head: Head, given: Operands) -> Any:
         return (compiled if torch.compiler.is_compiling() else linear).losses(head, given)

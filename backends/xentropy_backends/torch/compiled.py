@@ -21,7 +21,7 @@ from xentropy.kernels import linear as on_host
 
 from . import kernels
 from .linear import LinearCall, are_plain, in_order, lent, statistics_of_rows
-from .namespace import xp
+from .namespace import followed
 from .rows import OverRows, Rows, pull_of
 
 __all__ = ["losses", "statistics"]
@@ -32,7 +32,7 @@ def losses(head: Head, given: Operands) -> Any:
     if kernels.transforming():
         # An operator has no rules for the transforms of torch.func, and what stands for a rule in
         # compiled code is not mapped.
-        return heads.losses(xp, head, given)
+        return heads.losses(followed, head, given)
     _refuse_tangents("linear_cross_entropy")
     return _losses(*given, head.is_index, head.smoothing, head.z_loss, *head.layer)[0]
 
@@ -40,7 +40,7 @@ def losses(head: Head, given: Operands) -> Any:
 def statistics(layer: Layer, given: Operands, request: Request) -> Arrays:
     """Statistics of all rows."""
     if kernels.transforming():
-        return heads.ask(xp, layer, given, request, _by_formulas)
+        return heads.ask(followed, layer, given, request, _by_formulas)
     _refuse_tangents("linear_softmax_statistics")
     names = in_order(request).outputs
     found = dict(zip(names, _statistics(*given, *layer, list(names), request.k), strict=True))
@@ -57,9 +57,9 @@ def _refuse_tangents(call: str) -> None:
 
 def _by_formulas(request: Request) -> Arrays:
     def value(formula: Formula, arrays: Arrays, options: Options) -> Any:
-        return rules.value(xp, formula, arrays, options)
+        return rules.value(followed, formula, arrays, options)
 
-    return evaluate(value, xp, request)
+    return evaluate(value, followed, request)
 
 
 _OPERANDS = (

@@ -14,7 +14,7 @@ from xentropy.kernels import calls
 
 from . import kernels
 
-__all__ = ["exact", "xp"]
+__all__ = ["exact", "followed", "xp"]
 
 
 def _sum(x: Any, /, *, axis: Any, keepdims: bool) -> Any:
@@ -105,6 +105,7 @@ xp: Any = SimpleNamespace(
     expand_dims=lambda x, /, *, axis: torch.unsqueeze(x, axis),
     float32=torch.float32,
     float64=torch.float64,
+    followed=False,
     gather=lambda x, index, /: x[index],
     int64=torch.int64,
     isfinite=torch.isfinite,
@@ -129,3 +130,6 @@ xp: Any = SimpleNamespace(
     where=torch.where,
     zeros_like=torch.zeros_like,
 )
+
+# Compiled code maps no rules: there the transforms of torch.func see the values alone.
+followed: Any = SimpleNamespace(**{**vars(xp), "followed": True})

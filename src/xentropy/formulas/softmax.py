@@ -76,16 +76,30 @@ def _rows(
 ) -> _Rows:
     if class_mask is not None:
         x = xp.where(class_mask, x, -math.inf)
-    top = xp.stop_gradient(xp.max(x, axis=axis, keepdims=True))
+    peak = xp.max(x, axis=axis, keepdims=True)
+    top = xp.stop_gradient(peak)
     usable = xp.isfinite(top) if invalid is None else xp.isfinite(top) & ~invalid
     top = xp.where(usable, top, math.nan)
     z, e = exp_difference(xp, x, top, temperature, dtype, scale)
-    peak = x == top
+    highest = x == top
     # Two sums: XLA reassociates within a sum, where an e - 1 would cost all digits of the rest. The
     # first is the number of maxima, but has their derivative.
-    ties = xp.sum(xp.where(peak, e, 0.0), axis=axis, keepdims=True)
-    rest = (ties - 1.0) + xp.sum(xp.where(peak, 0.0, e), axis=axis, keepdims=True)
-    return _Rows(top, z, e, rest, xp.log1p(rest))
+    ties = xp.sum(xp.where(highest, e, 0.0), axis=axis, keepdims=True)
+    others = xp.sum(xp.where(highest, 0.0, e), axis=axis, keepdims=True)
+    rest = (ties - 1.0) + others
+    if not xp.followed:
+        return _Rows(top, z, e, rest, xp.log1p(rest))
+    # The same numbers. In a confident row the maximum, which is one, is no constant, and what it is
+    # compared with itself is: else its gradient is p - 1, without the digits of 1 - p.
+    sure = rest < 1.0
+    moving = xp.where(sure, peak, top)
+    move = moving - top
+    move = move if temperature is None else move / temperature
+    move = move if scale is None else scale * move
+    fall, alone = xp.exp(-move), highest & sure
+    z, e = xp.where(alone, 0.0, z - move), xp.where(alone, 1.0, e * fall)
+    rest = xp.where(sure, others * fall, rest)
+    return _Rows(moving, z, e, rest, xp.log1p(rest))
 
 
 def _product(factor: Any, x: Any) -> Any:
