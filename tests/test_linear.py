@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Mapping
 from typing import Any
@@ -13,11 +12,9 @@ import pytest
 import xentropy
 from tests.asserts import assert_same, assert_within
 from tests.cases import Array, compute_dtype, need_dtype, own_gradient, rng, single
-from tests.cases.linear import Head, cases, large_cases, layer
-from tests.oracle_calls import exact
+from tests.cases.linear import WRT, Head, call, cases, large_cases, layer, small
 from tests.reduced import DENOMINATORS, reduced
 from xentropy.parity import bulk, compare
-from xentropy.parity.oracle import mp
 from xentropy.testing import Harness
 
 LINEAR = xentropy.linear_cross_entropy
@@ -185,6 +182,28 @@ def test_parts_of_a_batch_add_up(harness: Harness) -> None:
         assert_beside(got, harness.numpy(whole[name]), grads[name], scales[name], "float32")
 
 
+def test_a_one_hot_label_and_the_index_are_the_same(harness: Harness) -> None:
+    r = rng("linear one-hot")
+    options = {"label_smoothing": 0.1, "z_loss": 0.01, "scale": 0.5, "softcap": 4.0}
+    arrays = {**small(), "class_weight": r.uniform(size=6), "sample_weight": r.uniform(size=4)}
+    arrays = {k: v.astype(np.float32) if v.dtype.kind == "f" else v for k, v in arrays.items()}
+    wrt = (*WRT, "class_weight", "sample_weight")
+    for reduction in ("none", "mean"):
+        case = Head("one-hot", "linear_cross_entropy", arrays, options, wrt)
+        true, scale, grads, scales = (
+            reduced(case, "float32", "mean")
+            if reduction == "mean"
+            else (lambda t: (t.value, t.value_scale, t.grads, t.grad_scales))(case.truth("float32"))
+        )
+        index, of_index = call(harness, arrays, wrt, **options, reduction=reduction)
+        hot = {**arrays, "labels": np.eye(6, dtype=np.float32)[arrays["labels"]]}
+        dense, of_dense = call(harness, hot, wrt, **options, reduction=reduction)
+        true, scale = np.asarray(true, object), np.asarray(scale, object)
+        assert_beside(dense, index, true, scale, "float32")
+        for name, a, b in zip(wrt, of_dense, of_index, strict=True):
+            assert_beside(a, b, grads[name], scales[name], "float32")
+
+
 # --- what is left out -------------------------------------------------------------------------
 
 RUBBISH = (np.nan, np.inf, -np.inf, 3e38)
@@ -194,22 +213,6 @@ LEFT_OUT: dict[str, dict[str, Any]] = {
     "sample_weight": {"sample_weight": single(~OUT)},
     "ignore_index": {"ignore_index": -7},
 }
-WRT = ("hidden", "weight", "bias")
-
-
-def small(**more: Any) -> dict[str, Array]:
-    r = rng("linear small")
-    arrays = {**layer(r, (4,), 6), "labels": np.array([5, 0, 3, 1]), "bias": r.normal(size=6)}
-    return {k: v.astype(np.float32) if v.dtype.kind == "f" else v for k, v in arrays.items()} | more
-
-
-def call(
-    harness: Harness, arrays: Mapping[str, Any], wrt: Any = WRT, **options: Any
-) -> tuple[Array, tuple[Array, ...]]:
-    """The losses and their gradients."""
-    given = {k: harness.array(v) if hasattr(v, "dtype") else v for k, v in arrays.items()}
-    value, grads = xentropy.value_and_grad(LINEAR, wrt)(**given, **options)
-    return harness.numpy(value), tuple(map(harness.numpy, grads))
 
 
 @pytest.mark.parametrize("out", LEFT_OUT)
@@ -291,82 +294,6 @@ def test_no_rows(harness: Harness, batch: tuple[int, ...], reduction: Any) -> No
             np.testing.assert_array_equal(got, np.zeros_like(arrays[name]))
 
 
-# --- labels -----------------------------------------------------------------------------------
-
-
-def refused(mode: str) -> contextlib.AbstractContextManager[Any]:
-    """Return what to expect: labels that can be read are refused, others give NaN."""
-    if mode == "eager":
-        return pytest.raises(xentropy.LabelError)
-    return contextlib.nullcontext()
-
-
-@pytest.mark.parametrize("wrong", [-1, 6, 2**62])
-def test_wrong_labels_are_refused(harness: Harness, wrong: int) -> None:
-    arrays = {**small(), "labels": np.array([5, wrong, 3, 1])}
-    with pytest.raises(xentropy.LabelError, match=rf"labels\[1\] is {wrong}\b"):
-        LINEAR(**{k: harness.array(v) for k, v in arrays.items() if k != "labels"},
-               labels=arrays["labels"].tolist())  # fmt: skip
-    with pytest.raises(xentropy.LabelError):
-        call(harness, arrays)
-    with pytest.raises(IndexError):
-        call(harness, arrays, reduction="mean", class_weight=harness.array(single([1] * 6)))
-
-
-@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1, "z_loss": 0.01}], ids=str)
-def test_in_every_mode_a_wrong_label_is_nan_or_refused(
-    harness: Harness, mode: str, options: dict[str, Any]
-) -> None:
-    arrays = small(labels=np.array([5, 6, 3, -1], np.int32))
-    arrays["class_weight"] = single([1, 2, 0, 3, 1, 1])
-    names = tuple(arrays)
-    given = {k: harness.array(v) for k, v in arrays.items()}
-
-    def loss(*xs: Any) -> Any:
-        return LINEAR(**dict(zip(names, xs, strict=True)), **options)
-
-    f = harness.modes[mode](loss)
-    with refused(mode):
-        value = harness.numpy(f(*given.values()))
-        grads = own_gradient(harness, f, given, ("hidden",))
-        np.testing.assert_array_equal(np.isnan(value), [False, True, False, True])
-        right = {**given, "labels": harness.array(np.array([5, 0, 3, 0], np.int32))}
-        want = harness.numpy(f(*right.values()))
-        np.testing.assert_array_equal(value[[0, 2]], want[[0, 2]])
-        for g in grads.values():
-            np.testing.assert_array_equal(np.isnan(g).all(axis=1), np.isnan(value))
-            np.testing.assert_array_equal(np.isnan(g).any(axis=1), np.isnan(value))
-
-
-@pytest.mark.parametrize("dtype", ["int8", "uint8", "uint16", "uint64"])
-def test_every_width(harness: Harness, dtype: str) -> None:
-    arrays = small()
-    value, _ = call(harness, {**arrays, "labels": arrays["labels"].astype(dtype)})
-    np.testing.assert_array_equal(value, call(harness, arrays)[0])
-
-
-def test_a_one_hot_label_and_the_index_are_the_same(harness: Harness) -> None:
-    r = rng("linear one-hot")
-    options = {"label_smoothing": 0.1, "z_loss": 0.01, "scale": 0.5, "softcap": 4.0}
-    arrays = {**small(), "class_weight": r.uniform(size=6), "sample_weight": r.uniform(size=4)}
-    arrays = {k: v.astype(np.float32) if v.dtype.kind == "f" else v for k, v in arrays.items()}
-    wrt = (*WRT, "class_weight", "sample_weight")
-    for reduction in ("none", "mean"):
-        case = Head("one-hot", "linear_cross_entropy", arrays, options, wrt)
-        true, scale, grads, scales = (
-            reduced(case, "float32", "mean")
-            if reduction == "mean"
-            else (lambda t: (t.value, t.value_scale, t.grads, t.grad_scales))(case.truth("float32"))
-        )
-        index, of_index = call(harness, arrays, wrt, **options, reduction=reduction)
-        hot = {**arrays, "labels": np.eye(6, dtype=np.float32)[arrays["labels"]]}
-        dense, of_dense = call(harness, hot, wrt, **options, reduction=reduction)
-        true, scale = np.asarray(true, object), np.asarray(scale, object)
-        assert_beside(dense, index, true, scale, "float32")
-        for name, a, b in zip(wrt, of_dense, of_index, strict=True):
-            assert_beside(a, b, grads[name], scales[name], "float32")
-
-
 # --- arguments --------------------------------------------------------------------------------
 
 
@@ -412,103 +339,3 @@ def test_strict_names_nan_in_the_layer(harness: Harness) -> None:
     with xentropy.strict():
         value, _ = call(harness, arrays, where=keep)
     assert np.isfinite(value).all()
-
-
-# --- transforms -------------------------------------------------------------------------------
-
-
-def contracted(pairs: Mapping[str, Array], along: Mapping[str, Array]) -> Array:
-    """The sum of products over all arguments."""
-    parts = (np.sum(pairs[k] * exact(v)) for k, v in along.items())
-    return np.asarray(sum(parts, mp.zero), object)
-
-
-def second_derivative(case: Head, name: str, along: Array) -> Array:
-    """The derivative of the true gradient by an argument, in a direction."""
-    at, h = exact(case.arrays[name]), mp.mpf(10) ** -18
-    ends = [case.truth("float64", **{name: at + s * exact(along)}).grads[name] for s in (h, -h)]
-    return np.asarray((ends[0] - ends[1]) / (2 * h))
-
-
-def test_every_transform(harness: Harness, transform: str) -> None:
-    """Forward mode, second order, cotangents at once and maps, as far as the framework has them."""
-    arrays = {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in small().items()}
-    case = Head("transformed", "linear_cross_entropy", arrays, {}, WRT)
-    given, truth = case.give(harness, "float64"), case.truth("float64")
-    moving = tuple(given[k] for k in WRT)
-    r, f = rng("linear transforms"), harness.transforms[transform]
-    along = {k: r.normal(size=arrays[k].shape) for k in WRT}
-
-    def loss(hidden: Any, weight: Any, bias: Any) -> Any:
-        return LINEAR(hidden, weight, given["labels"], bias=bias)
-
-    def by_weight(weight: Any) -> Any:
-        losses = loss(given["hidden"], weight, given["bias"])
-        return xentropy.backend_of(losses).xp.sum(losses, axis=None, keepdims=False)
-
-    def by_hidden(hidden: Any) -> Any:
-        return loss(hidden, *moving[1:])
-
-    if transform == "jvp":
-        tangent = harness.numpy(f(loss, moving, tuple(map(harness.array, along.values()))))
-        sizes = {k: np.abs(v) for k, v in along.items()}
-        size = contracted(truth.grad_scales, sizes)
-        assert_within(np.sum(tangent), contracted(truth.grads, along), size, compare.GRADIENT)
-    elif transform == "hessian":
-        found = np.tensordot(harness.numpy(f(by_weight, given["weight"])), along["weight"])
-        want = second_derivative(case, "weight", along["weight"])
-        assert_within(found, want, np.full_like(want, np.abs(want).max()), compare.GRADIENT)
-    elif transform == "jacobian":
-        found = harness.numpy(f(by_hidden, given["hidden"])).sum(axis=0)
-        wanted = truth.grads["hidden"], truth.grad_scales["hidden"]
-        assert_within(found, *wanted, compare.GRADIENT)
-    else:
-        batch = np.stack([arrays["hidden"], 2 * arrays["hidden"]])
-        values = harness.numpy(f(by_hidden)(harness.array(batch)))
-        for value, hidden in zip(values, batch, strict=True):
-            one = case.truth("float64", hidden=hidden)
-            assert_within(value, one.value, one.value_scale, compare.VALUE)
-
-
-# --- cotangents and tangents ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kept", [(1, 0, 1, 1), (0, 0, 0, 0)], ids=str)
-def test_cotangents_of_zero(harness: Harness, kept: tuple[int, ...]) -> None:
-    """Rows whose losses nobody wants, as of a mask that is applied outside."""
-    arrays = layer(rng("zeros"), (4,), 7)
-    given = {name: harness.array(single(arrays[name])) for name in ("hidden", "weight")}
-    y, factor = harness.array(np.array([1, 2, 3, 4])), harness.array(single(kept))
-
-    def of_layer(hidden: Any, weight: Any) -> Any:
-        return LINEAR(hidden, weight, y) * factor
-
-    def of_logits(hidden: Any, weight: Any) -> Any:
-        logits = xentropy.backend_of(hidden).xp.matmul(hidden, weight, hidden.dtype, "b")
-        return xentropy.cross_entropy(logits, y) * factor
-
-    got, want = (
-        own_gradient(harness, f, given, ("hidden", "weight")) for f in (of_layer, of_logits)
-    )
-    for name, gradient in got.items():
-        assert_within(gradient, want[name], np.ones_like(want[name]), compare.GRADIENT)
-
-
-@pytest.mark.parametrize("name", ["class_weight", "sample_weight", "labels"])
-def test_tangents_of_what_is_not_of_the_layer(harness: Harness, name: str) -> None:
-    """The loss is linear in each, but for what it is without."""
-    jvp = harness.ways["eager"].get("jvp")
-    if jvp is None:
-        pytest.skip("the framework pushes no tangents")
-    r = rng(f"tangents {name}")
-    arrays = {**layer(r, (4,), 7), "labels": r.dirichlet(np.ones(7), 4)}
-    arrays |= {"class_weight": r.uniform(1, 2, 7), "sample_weight": r.uniform(1, 2, 4)}
-    given = {k: harness.array(single(v)) for k, v in arrays.items()}
-    moving, tangent = given.pop(name), harness.array(single(r.uniform(size=arrays[name].shape)))
-
-    def f(x: Any) -> Any:
-        return LINEAR(**given, **{name: x})
-
-    got = harness.numpy(jvp(f)(tangent, moving))
-    want = harness.numpy(f(tangent))
-    assert_within(got, want, np.full_like(want, np.abs(want).max()), compare.GRADIENT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,9 +19,10 @@ from xentropy.testing import Harness
 from .case import BOTH, Array, Case, compute_dtype, narrow, rng
 from .inputs import C, N, shares, softmax_options
 
-__all__ = ["FEATURES", "Head", "cases", "large_cases", "layer"]
+__all__ = ["FEATURES", "WRT", "Head", "call", "cases", "large_cases", "layer", "small"]
 
 FEATURES = 5
+WRT = ("hidden", "weight", "bias")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -218,3 +219,19 @@ def large_cases() -> list[Head]:
         if n == 130 and rows == 300 and not dense:
             found.append(replace(head, name=f"{name} bfloat16", dtypes=("bfloat16",)))
     return found
+
+
+def small(**more: Any) -> dict[str, Array]:
+    """Four rows of six classes, in float32."""
+    r = rng("linear small")
+    arrays = {**layer(r, (4,), 6), "labels": np.array([5, 0, 3, 1]), "bias": r.normal(size=6)}
+    return {k: v.astype(np.float32) if v.dtype.kind == "f" else v for k, v in arrays.items()} | more
+
+
+def call(
+    harness: Harness, arrays: Mapping[str, Any], wrt: Any = WRT, **options: Any
+) -> tuple[Array, tuple[Array, ...]]:
+    """The losses and their gradients."""
+    given = {k: harness.array(v) if hasattr(v, "dtype") else v for k, v in arrays.items()}
+    value, grads = xentropy.value_and_grad(xentropy.linear_cross_entropy, wrt)(**given, **options)
+    return harness.numpy(value), tuple(map(harness.numpy, grads))
