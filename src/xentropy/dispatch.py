@@ -6,6 +6,7 @@ backends whose framework is already in ``sys.modules`` are asked whether it is t
 
 from __future__ import annotations
 
+import functools
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -284,12 +285,7 @@ def known_backend(kind: type) -> Backend | None:
 
 def installed_backends() -> dict[str, Callable[[], Backend]]:
     """Return the names of all backends, with a function that loads each."""
-    loaders: dict[str, Callable[[], Backend]] = {
-        name: entry.load for name, entry in _entries().items()
-    }
-    for name, backend in _registered.items():
-        loaders[name] = lambda backend=backend: backend  # type: ignore[misc]
-    return loaders
+    return {name: functools.partial(_load, name) for name in (*_entries(), *_registered)}
 
 
 def registered_backends() -> dict[str, Backend]:
@@ -440,12 +436,25 @@ def _known(kind: type) -> str | None:
     return None if backend is None else backend.name
 
 
+def _names() -> list[str]:
+    """The modules of all frameworks that a backend is for."""
+    return list({**_registered, **_entries()})
+
+
+def _load(framework: str) -> Backend:
+    """The backend of a framework: what was registered goes before what is installed."""
+    if framework in _registered:
+        return _registered[framework]
+    backend: Backend = _entries()[framework].load()
+    return backend
+
+
 def _told(kind: type) -> str | None:
     """The key of the backend that tells by the type alone that an array is its own."""
-    name = kind.__module__.partition(".")[0]
-    if name not in {**_registered, **_entries()}:
+    framework = kind.__module__.partition(".")[0]
+    if framework not in _names():
         return None
-    backend: Backend = _registered[name] if name in _registered else _entries()[name].load()
+    backend = _load(framework)
     if kind not in backend.types:
         return None
     _loaded[backend.name] = backend
@@ -454,12 +463,11 @@ def _told(kind: type) -> str | None:
 
 def _find(x: Any) -> str:
     """Ask the backends of loaded frameworks, the generic one last; returns a key of `_loaded`."""
-    names = {**_registered, **_entries()}
-    masked = isinstance(x, np.ma.MaskedArray)
-    for name in () if masked else sorted(names, key=lambda n: n == _GENERIC):
-        if name != _GENERIC and name not in sys.modules:
+    names, masked = _names(), isinstance(x, np.ma.MaskedArray)
+    for framework in () if masked else sorted(names, key=lambda n: n == _GENERIC):
+        if framework != _GENERIC and framework not in sys.modules:
             continue
-        backend = _registered[name] if name in _registered else _entries()[name].load()
+        backend = _load(framework)
         if backend.owns(x):
             found = backend.bind(x)
             _loaded[found.name] = found
