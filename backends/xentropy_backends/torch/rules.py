@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -19,11 +19,10 @@ from .namespace import xp
 __all__ = ["EagerRule", "Plain", "PlainRule", "Rule"]
 
 
-def _wanted(ctx: Any, formula: Formula) -> tuple[bool, ...]:
-    """Which gradients are needed."""
-    count = len(formula.roles)
-    pairs = zip(ctx.needs_input_grad[-count:], formula.roles.values(), strict=True)
-    return tuple(needed and role != "constant" for needed, role in pairs)
+def _wanted(formula: Formula, needed: Iterable[bool]) -> tuple[bool, ...]:
+    """Which gradients are needed of those that there are."""
+    pairs = zip(needed, formula.roles.values(), strict=True)
+    return tuple(need and role != "constant" for need, role in pairs)
 
 
 class Rule(torch.autograd.Function):
@@ -45,10 +44,7 @@ class Rule(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: Any) -> Any:
         # Inside torch.func outputs of other rules seem to need no gradient: all are computed, and
         # the compiler drops those that nobody wants.
-        wrt = tuple(
-            x is not None and role != "constant"
-            for x, role in zip(ctx.saved_tensors, ctx.formula.roles.values(), strict=True)
-        )
+        wrt = _wanted(ctx.formula, [x is not None for x in ctx.saved_tensors])
         call = (ctx.formula, ctx.saved_tensors, ctx.options)
         return (None, None, *rules.vjp(xp, *call, wrt, cotangents[0]))
 
@@ -71,7 +67,7 @@ class EagerRule(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:
         kernel, arrays = ctx.kernel, ctx.saved_tensors
-        wrt, first = _wanted(ctx, kernel.formula), None
+        wrt, first = _wanted(kernel.formula, ctx.needs_input_grad[2:]), None
         if wrt[0]:
             # Differentiated again only where somebody may: the rule costs as much as a small call.
             again = torch.is_grad_enabled()
