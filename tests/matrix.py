@@ -63,18 +63,18 @@ class _Entropy(Case):
     """Its truth is not the oracle's."""
 
     def truth(self, dtype: str, **replaced: Any) -> Truth:
-        x = {**self.inputs(dtype), **replaced}[self.first]
-        found = statistics_truth.statistics("entropy", x, np.zeros(len(x), int))
+        x, kept = {**self.inputs(dtype), **replaced}.values()
+        found = statistics_truth.statistics("entropy", x, np.zeros(len(x), int), kept=kept)
         grads, sizes = {self.first: found.grad}, {self.first: found.grad_scale}
         return Truth(found.value, found.scale, grads, sizes, np.ones(len(x)))
 
 
 class _Mean(Case):
-    """The oracle knows the losses of elements."""
+    """The oracle knows each loss and its weight, which does not depend on the predictions."""
 
     def truth(self, dtype: str, **replaced: Any) -> Truth:
         each = super().truth(dtype, **replaced)
-        count = each.value.size
+        count = np.sum(each.weight)
 
         def parts(found: dict[str, Array]) -> dict[str, Array]:
             return {name: x / count for name, x in found.items()}
@@ -92,13 +92,16 @@ _S = _R.uniform(0.5, 2, 2)
 _LOGITS = {"logits": _X, "labels": _INDEX}
 _DENSE = {"logits": _X, "labels": _SHARES}
 _WEIGHTED = {"class_weight": _Q, "sample_weight": _S}
+_MASK = {"class_mask": np.array([[True, False, True]])}
+_ROW = {"where": np.array([[True], [False]])}
+_ANY = {"class_mask": np.array([[True], [True]])}
 _TWO = {"label_smoothing": 0.1, "z_loss": 0.05}
 _GIVEN: dict[str, tuple[dict[str, Array], dict[str, Any]]] = {
     # All options at once, so that each way meets them; the others have few.
-    "cross_entropy": ({**_LOGITS, **_WEIGHTED}, _TWO),
+    "cross_entropy": ({**_LOGITS, **_WEIGHTED, **_MASK}, _TWO),
     "softmax_cross_entropy": (_DENSE, {}),
     "sparse_softmax_cross_entropy": (_LOGITS, {}),
-    "sigmoid_cross_entropy": (_DENSE, {}),
+    "sigmoid_cross_entropy": ({**_DENSE, **_ROW}, {}),
     "weighted_sigmoid_cross_entropy": ({**_DENSE, "pos_weight": _Q}, {}),
     "binary_cross_entropy": ({"probs": _PROBS, "labels": _SHARES}, {}),
     "categorical_cross_entropy": ({"probs": _PROBS, "labels": _SHARES}, {"label_smoothing": 0.1}),
@@ -126,7 +129,7 @@ def _unit(x: Any) -> Any:
 
 
 def _linear(*, logits: Any, **rest: Any) -> Any:
-    return xentropy.linear_cross_entropy(logits, _unit(logits), **rest)
+    return xentropy.linear_cross_entropy(logits, _unit(logits), reduction="mean", **rest)
 
 
 def _log_prob(*, logits: Any, labels: Any) -> Any:
@@ -134,13 +137,13 @@ def _log_prob(*, logits: Any, labels: Any) -> Any:
     return -found.log_prob
 
 
-def _entropy(*, x: Any) -> Any:
-    return xentropy.softmax_statistics(x, None, outputs="entropy").entropy
+def _entropy(*, x: Any, **mask: Any) -> Any:
+    return xentropy.softmax_statistics(x, None, outputs="entropy", **mask).entropy
 
 
-def _linear_entropy(*, x: Any) -> Any:
-    given = (x, _unit(x), None)
-    return xentropy.linear_softmax_statistics(*given, outputs=("entropy", ("top_k", 2))).entropy
+def _linear_entropy(*, x: Any, **mask: Any) -> Any:
+    outputs = ("entropy", ("top_k", 2))
+    return xentropy.linear_softmax_statistics(x, _unit(x), None, outputs=outputs, **mask).entropy
 
 
 def _entries() -> dict[str, list[Entry]]:
@@ -153,9 +156,15 @@ def _entries() -> dict[str, list[Entry]]:
     }
     found = {loss: [Entry(loss, case, getattr(xentropy, loss))] for loss, case in cases.items()}
     # KL, too, adds up terms of both signs.
-    entropy = _Entropy("matrix entropy", "kl_divergence", {"x": _X}, wrt=("x",))
+    entropy = _Entropy("matrix entropy", "kl_divergence", {"x": _X, **_ANY}, wrt=("x",))
     plain = cases["sparse_softmax_cross_entropy"]
-    found["linear_cross_entropy"] = [Entry("linear_cross_entropy", plain, _linear)]
+    head = _Mean(
+        "matrix linear_cross_entropy",
+        "sparse_softmax_cross_entropy",
+        {**_LOGITS, "class_weight": _Q, **_MASK},
+        wrt=("logits",),
+    )
+    found["linear_cross_entropy"] = [Entry("linear_cross_entropy", head, _linear)]
     found["softmax_statistics"] = [
         Entry("softmax_statistics log_prob", plain, _log_prob),
         Entry("softmax_statistics entropy", entropy, _entropy),
