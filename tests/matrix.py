@@ -18,7 +18,7 @@ from xentropy.parity import compare
 from xentropy.parity.oracle import Truth, mp
 from xentropy.testing import COLUMNS, Harness
 
-__all__ = ["COLUMN_TESTS", "ENTRIES", "Entry", "dtype_of"]
+__all__ = ["COLUMN_TESTS", "ENTRIES", "Entry", "Mean", "dtype_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class _Entropy(Case):
         return Truth(found.value, found.scale, grads, sizes, np.ones(len(x)))
 
 
-class _Mean(Case):
+class Mean(Case):
     """The oracle knows each loss and its weight, which does not depend on the predictions."""
 
     def truth(self, dtype: str, **replaced: Any) -> Truth:
@@ -149,7 +149,7 @@ def _linear_entropy(*, x: Any, **mask: Any) -> Any:
 def _entries() -> dict[str, list[Entry]]:
     """By public function."""
     cases = {
-        loss: (_Mean if loss.startswith("mean") else Case)(
+        loss: (Mean if loss.startswith("mean") else Case)(
             f"matrix {loss}", loss, arrays, options, wrt=(next(iter(arrays)),)
         )
         for loss, (arrays, options) in _GIVEN.items()
@@ -158,7 +158,7 @@ def _entries() -> dict[str, list[Entry]]:
     # KL, too, adds up terms of both signs.
     entropy = _Entropy("matrix entropy", "kl_divergence", {"x": _X, **_ANY}, wrt=("x",))
     plain = cases["sparse_softmax_cross_entropy"]
-    head = _Mean(
+    head = Mean(
         "matrix linear_cross_entropy",
         "sparse_softmax_cross_entropy",
         {**_LOGITS, "class_weight": _Q, **_MASK},

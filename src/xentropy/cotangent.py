@@ -21,6 +21,8 @@ def expected(call: Call) -> float | None:
 
     Nothing depends on it but time: a kernel may write the gradient together with the losses.
     """
+    if not call.backend.eager():  # A compiler would make a number for each length.
+        return None
     if call.reduction != "mean":
         return 1.0
     divisor = _divisor(call)

@@ -17,7 +17,7 @@ import numpy as np
 from xentropy.testing.harness import Harness, Run
 
 from . import kernels
-from .ways import NARROW, WAYS
+from .ways import LENGTHS, NARROW, WAYS
 
 __all__ = ["harness"]
 
@@ -45,6 +45,8 @@ class _JAX(Harness):
     }
 
     ways: ClassVar = WAYS
+    lengths: ClassVar = LENGTHS
+    compiles_lengths = True
     narrow_ways: ClassVar = NARROW
 
     @contextmanager

@@ -17,7 +17,7 @@ from xentropy.testing.ways import Derive, then, through
 
 from .adapter import enable_x64
 
-__all__ = ["NARROW", "WAYS"]
+__all__ = ["LENGTHS", "NARROW", "WAYS"]
 
 
 def _total(f: Run) -> Run:
@@ -180,3 +180,6 @@ WAYS: Mapping[str, Mapping[str, Derive]] = {
     "jax.shard_map": then(EAGER, _on_each(_shard_map)),
 }
 NARROW = ("without x64",)
+LENGTHS: Mapping[str, Mapping[str, Derive]] = {
+    "jax.export": {name: WAYS["jax.export"][name] for name in ("value", "gradient")}
+}

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from xentropy.testing.harness import Harness, Run
 from xentropy_backends.tensorflow import devices, kernels
-from xentropy_backends.tensorflow.ways import WAYS, traces_nothing
+from xentropy_backends.tensorflow.ways import LENGTHS, WAYS, traces_nothing
 
 __all__ = ["harness"]
 
@@ -56,6 +56,7 @@ class _TensorFlow(Harness):
         "vmap": lambda f: lambda *xs: tf.vectorized_map(lambda args: f(*args), xs),
     }
     ways: ClassVar = WAYS
+    lengths: ClassVar = LENGTHS
 
     def compiles_nothing(self) -> AbstractContextManager[Any]:
         return traces_nothing()

@@ -14,7 +14,7 @@ import tensorflow as tf
 from xentropy.testing.harness import Run
 from xentropy.testing.ways import Derive, joined, then, through
 
-__all__ = ["WAYS", "traces_nothing"]
+__all__ = ["LENGTHS", "WAYS", "traces_nothing"]
 
 
 # --- what is derived --------------------------------------------------------------------------
@@ -154,4 +154,8 @@ WAYS: Mapping[str, Mapping[str, Derive]] = {
         **{name: joined(_reloaded, each) for name, each in EAGER.items() if "vmap" not in name},
         "gradient": lambda f: _reloaded(_gradient(f)),
     },
+}
+LENGTHS: Mapping[str, Mapping[str, Derive]] = {
+    way: {name: WAYS[way][name] for name in ("value", "gradient")}
+    for way in ("tapes around a tf.function of any batch", "saved_model")
 }

@@ -15,7 +15,7 @@ import torch
 from xentropy.testing.harness import Harness, Run
 from xentropy_backends.torch import devices, kernels
 from xentropy_backends.torch.adapter import backend
-from xentropy_backends.torch.ways import WAYS
+from xentropy_backends.torch.ways import LENGTHS, WAYS
 
 __all__ = ["harness"]
 
@@ -47,6 +47,7 @@ class _Torch(Harness):
     }
 
     ways: ClassVar = WAYS
+    lengths: ClassVar = LENGTHS
 
     def compiles_nothing(self) -> AbstractContextManager[Any]:
         found: AbstractContextManager[Any] = torch._dynamo.config.patch(error_on_recompile=True)

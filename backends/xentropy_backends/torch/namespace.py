@@ -94,7 +94,8 @@ def _total(x: Any, dtype: Any, /) -> Any:
 
 xp: Any = SimpleNamespace(
     abs=torch.abs,
-    astype=lambda x, dtype, /: x.to(dtype),
+    # Not of a length that torch.export leaves open: a number.
+    astype=lambda x, dtype, /: x.to(dtype) if isinstance(x, torch.Tensor) else x,
     broadcast_like=lambda x, like, /: x.expand_as(like),
     class_range=_class_range,
     concat=lambda arrays, /, *, axis: torch.cat(arrays, axis),

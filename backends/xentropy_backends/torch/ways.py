@@ -10,9 +10,9 @@ import torch
 from torch.autograd import forward_ad
 
 from xentropy.testing.harness import Run
-from xentropy.testing.ways import Derive, then, through
+from xentropy.testing.ways import Derive, joined, then, through
 
-__all__ = ["WAYS"]
+__all__ = ["LENGTHS", "WAYS"]
 
 
 def _gradient(f: Run) -> Run:
@@ -106,17 +106,25 @@ class _Module(torch.nn.Module):
         return self.f(*arrays)
 
 
-def _exported(f: Run) -> Run:
-    """Exported when it is called first."""
-    found: list[Any] = []
+def _exported(any_length: bool = False) -> Derive:
+    """Exported when it is called first; for more rows, too, that stand along the first axes."""
 
-    def run(*arrays: Any) -> Any:
-        if not found:
-            plain = tuple(torch.zeros(x.shape, dtype=x.dtype) for x in arrays)
-            found.append(torch.export.export(_Module(f), plain).module())
-        return found[0](*arrays)
+    def exported(f: Run) -> Run:
+        found: list[Any] = []
 
-    return run
+        def run(*arrays: Any) -> Any:
+            if not found:
+                plain = tuple(torch.zeros(x.shape, dtype=x.dtype) for x in arrays)
+                rows = {0: torch.export.Dim("rows", min=2)}
+                open_ = [rows if x.shape[0] == len(arrays[0]) else None for x in arrays]
+                given = (tuple(open_),) if any_length else None  # of what `forward` takes together
+                exported = torch.export.export(_Module(f), plain, dynamic_shapes=given)
+                found.append(exported.module())
+            return found[0](*arrays)
+
+        return run
+
+    return exported
 
 
 WAYS: Mapping[str, Mapping[str, Derive]] = {
@@ -125,7 +133,14 @@ WAYS: Mapping[str, Mapping[str, Derive]] = {
     "torch.compile": through(_compiled(False), _some("value", "gradient", "jvp", "jacobian")),
     "torch.compile of torch.func": then(FUNC, _compiled(False)),
     "torch.compile, dynamic shapes": then(FUNC, _compiled(True)),
-    "torch.export": through(_exported, EAGER),
+    "torch.export": through(_exported(), EAGER),
     "autocast to float16": then(EAGER, _within(lambda: torch.autocast("cpu", torch.float16))),
     "autocast to bfloat16": then(EAGER, _within(lambda: torch.autocast("cpu", torch.bfloat16))),
+}
+LENGTHS: Mapping[str, Mapping[str, Derive]] = {
+    "torch.compile": through(_compiled(True), _some("value", "gradient")),
+    "torch.compile of torch.func": {
+        name: joined(FUNC[name], _compiled(True)) for name in ("value", "gradient")
+    },
+    "torch.export": through(_exported(any_length=True), _some("value", "gradient")),
 }

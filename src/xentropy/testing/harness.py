@@ -39,6 +39,8 @@ class Harness:
     * ``jacobian``: of that itself, by the first array,
     * ``jvp``: its tangent, a function of the tangent of the first array and then of all arrays,
     * ``vmap``, ``vmap of gradient``: over the first axis of the first two arrays, or of the one.
+
+    ``lengths`` are those of them, or others, that serve batches of any length once they are made.
     """
 
     modes: ClassVar[Mapping[str, Callable[[Run], Run]]] = {"eager": lambda f: f}
@@ -46,6 +48,9 @@ class Harness:
     ways: ClassVar[Mapping[str, Mapping[str, Callable[[Run], Run]]]] = {
         "eager": {"value": lambda f: f}
     }
+    lengths: ClassVar[Mapping[str, Mapping[str, Callable[[Run], Run]]]] = {}
+    #: Whether it compiles what is made of any length for each of them, when it meets it.
+    compiles_lengths = False
     #: Those of the ways in which there is no float64.
     narrow_ways: ClassVar[Collection[str]] = ()
     #: Whether float64 arrays exist as this process is configured.
