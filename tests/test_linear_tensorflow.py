@@ -185,6 +185,53 @@ def test_tiles_across_both_axes(
 BOUNDS = {"float32": (2e-5, 2e-6), "float64": (1e-13, 1e-14)}
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_second_derivatives_of_rows_left_out(tf: Any, way: str) -> None:
+    """Whatever label they have: beside the loss of the other rows."""
+    r = rng("second derivatives in graphs")
+    hidden, weight = (tf.constant(r.normal(size=(n, FEATURES))) for n in (6, CLASSES))
+    labels, along = np.array([0, 1, -100, 3, 2, -100]), tf.constant(r.normal(size=(6, FEATURES)))
+
+    def derived(hidden: Any, labels: Any, along: Any) -> list[Any]:
+        with tf.GradientTape() as outer:
+            outer.watch([hidden, weight])
+            with tf.GradientTape() as inner:
+                inner.watch(hidden)
+                value = xentropy.linear_cross_entropy(
+                    hidden, weight, labels, ignore_index=-100, reduction="sum"
+                )
+            total = tf.reduce_sum(inner.gradient(value, hidden) * along)
+        found: list[Any] = outer.gradient(total, [hidden, weight])
+        return found
+
+    given = (hidden, tf.constant(labels), along)
+    by_hidden, by_weight = graph(tf, derived, way, *given)(*given)
+    kept = np.flatnonzero(labels >= 0)
+    wanted = derived(*(tf.gather(x, kept) for x in given))
+    np.testing.assert_allclose(tf.gather(by_hidden, kept), wanted[0], 1e-12, 1e-14)
+    np.testing.assert_array_equal(tf.gather(by_hidden, np.flatnonzero(labels < 0)), 0)
+    np.testing.assert_allclose(by_weight, wanted[1], 1e-12, 1e-14)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+def test_no_rows_in_graphs(tf: Any, reduction: Any, way: str) -> None:
+    r = rng("no rows")
+    weight = tf.constant(r.normal(size=(CLASSES, FEATURES)))
+    given = tf.zeros((0, FEATURES), tf.float64), tf.zeros((0,), tf.int64)
+
+    def derived(hidden: Any, labels: Any) -> list[Any]:
+        with tf.GradientTape() as tape:
+            tape.watch([hidden, weight])
+            value = xentropy.linear_cross_entropy(hidden, weight, labels, reduction=reduction)
+        return [value, *tape.gradient(value, [hidden, weight])]
+
+    value, by_hidden, by_weight = graph(tf, derived, way, *given)(*given)
+    assert by_hidden.shape == (0, FEATURES)
+    np.testing.assert_array_equal(by_weight, np.zeros(weight.shape))
+    np.testing.assert_array_equal(value, np.zeros((0,) if reduction == "none" else ()))
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
 def test_a_tape_around_a_map(tf: Any, reduction: Any, compiled: bool) -> None:

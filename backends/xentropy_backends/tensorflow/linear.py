@@ -209,7 +209,9 @@ def _by_tile(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
 
         return output, gradient
 
-    return _as_function(connect)(slopes, *(given[i] for i in present))
+    # Nothing is to go back through them: a function makes of no gradient one of 0, which is NaN
+    # where a label that is left out is wrong.
+    return _as_function(connect)(tf.stop_gradient(slopes), *(given[i] for i in present))
 
 
 def _as_function(f: Callable[..., Any]) -> Callable[..., Any]:

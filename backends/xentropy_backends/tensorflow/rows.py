@@ -34,9 +34,10 @@ class Blocks(NamedTuple):
 def blocks_of(given: Operands, most: int) -> Blocks:
     """Blocks of so many rows at most."""
     count = length(given.hidden, 0)
-    # Without rows there is a block of none.
-    number = (max if isinstance(count, int) else tf.maximum)(-(-count // most), 1)
-    step = -(-count // number)
+    # Without rows there is a block of one that is left out.
+    least = max if isinstance(count, int) else tf.maximum
+    number = least(-(-count // most), 1)
+    step = least(-(-count // number), 1)
     more = number * step - count
     if given.keep is None and not (isinstance(more, int) and more == 0):
         given = given._replace(keep=tf.ones((count,), tf.bool))
