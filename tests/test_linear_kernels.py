@@ -127,6 +127,16 @@ def test_rows_left_out_cost_no_product(products: list[Any], out: str, max_memory
     assert products == []
 
 
+def test_statistics_of_rows_left_out_cost_no_product(products: list[Any]) -> None:
+    given: Any = {**operands(), "ignore_index": -100, "outputs": ("log_prob", "rank")}
+    kept = np.arange(ROWS) % 4 == 0
+    given["labels"] = np.where(kept, given["labels"], -100)
+    found = xentropy.linear_softmax_statistics(**given)
+    assert flops(products) == ONE // 4
+    np.testing.assert_array_equal(found.rank == -1, ~kept)
+    np.testing.assert_array_equal(found.log_prob == 0, ~kept)
+
+
 def test_tiles_across_both_axes(products: list[Any]) -> None:
     """Tiles end within the rows and within the classes."""
     given: Any = operands(300, 200)
@@ -173,18 +183,25 @@ def test_memory_is_bounded(
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
 @pytest.mark.parametrize("memory", [2**20, 2**22])
+@pytest.mark.parametrize(("rows", "classes", "features"), [(256, 2**14, 64), (8192, 64, 512)])
 def test_memory_of_statistics_is_bounded(
-    products: list[Any], monkeypatch: pytest.MonkeyPatch, dtype: str, memory: int
+    products: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    rows: int,
+    classes: int,
+    features: int,
+    dtype: str,
+    memory: int,
 ) -> None:
-    """By what was allowed, of which three quarters are rows of logits; there is one product."""
+    """By what was allowed, of which three quarters are some rows; there is one product."""
     monkeypatch.setattr(pool, "LARGE", 2**62)
-    rows, classes, features = 256, 2**14, 64
     given: dict[str, Any] = {**operands(rows, classes, features, dtype), "max_memory": memory}
+    given["scale"] = 0.5
     outputs: Any = ("log_prob", "entropy", "rank", ("top_k", 3))
     xentropy.linear_softmax_statistics(**given, outputs=outputs)
     assert flops(products) == rows * classes * features
     wide = max(given["hidden"].itemsize, 4)
-    assert max(a[0] for a, _ in products) == 3 * memory // 4 // (wide * classes)
+    assert max(a[0] for a, _ in products) == 3 * memory // 4 // (wide * (classes + features))
     tracemalloc.start()
     try:
         xentropy.linear_softmax_statistics(**given, outputs=outputs)

@@ -30,21 +30,25 @@ def statistics(
     """What is asked for, of one row at least, by name; the rank stands for ``correct``, too."""
     real, (n, features) = np.dtype(layer.dtype), given.weight.shape
     count, one = len(given.hidden), layer.max_memory // real.itemsize // PARTS
-    rows = min(max((PARTS - 1) * one // n, 1), count)
+    # Features, too, may have to be widened or scaled.
+    rows = min(max((PARTS - 1) * one // (n + features), 1), count)
     classes = n if given.weight.dtype == real else min(max(one // features, LEAST), n)
     memory, found = np.empty((rows, n), real), dict[str, Array]()
     are_rows = given.are_rows()
-    for part in slices(count, rows):
+    # Rows that are left out take part in no product.
+    kept = None if given.keep is None else np.flatnonzero(given.keep)
+    for part in slices(count if kept is None else max(len(kept), 1), rows):
+        where = part if kept is None else kept[part]
         pairs = zip(given, are_rows, strict=True)
-        some = Operands(*(x[part] if is_row else x for x, is_row in pairs))
+        some = Operands(*(x[where] if is_row else x for x, is_row in pairs))
         x = memory[: len(some.hidden)]
         _multiply(layer, some, classes, x)
-        keep = None if some.keep is None else some.keep[:, None]
-        asked = request._replace(x=x, labels=some.labels, class_mask=some.class_mask, keep=keep)
+        asked = request._replace(x=x, labels=some.labels, class_mask=some.class_mask)
         for name, own in calls.statistics(asked).items():
             if name not in found:
                 found[name] = empty((count, *own.shape[1:]), own.dtype)
-            found[name][part] = own
+                found[name][...] = -1 if name == "rank" else 0
+            found[name][where] = own
     return found
 
 

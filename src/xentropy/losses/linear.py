@@ -62,8 +62,9 @@ def linear_cross_entropy(
         can be read without cost. It does not apply to distributions.
     max_memory : int, default 64 MiB
         Bytes that logits, and what is made of them, may take at a time, besides arguments and
-        results. With less than a row of logits takes, a row is computed at a time; where kernels
-        compute, what is beyond the default holds logits for the gradients.
+        results. With less than a row of logits takes, a row is computed at a time; what is
+        beyond the default holds logits for the gradients where a kernel computes outside of
+        compiled code.
     class_weight : array, real, shape () or (V,), optional
         A factor for each class; ``sum_c class_weight[c] * labels[c]`` enters the denominator of the
         mean.
