@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import xentropy
 from tests.cases import Case, named
 from tests.matrix import ENTRIES, Entry
 from xentropy import Mean
@@ -46,6 +47,16 @@ def test_nothing_is_moved_by_a_reduction(harness: Harness, case: Case, reduction
     with guard:
         found = run(*given)
     assert np.isfinite(harness.numpy(found[0] if reduction == "partial" else found))
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean", "partial"])
+def test_nothing_is_moved_by_a_gradient(harness: Harness, reduction: Any) -> None:
+    guard, (case,) = no_transfers(harness), named("softmax ignore 5")
+    grad = xentropy.value_and_grad(getattr(xentropy, case.loss), case.wrt)
+    given = case.give(harness, "float32")
+    with guard:
+        _, slopes = grad(**given, **case.options, reduction=reduction)
+    assert all(np.isfinite(harness.numpy(x)).all() for x in slopes)
 
 
 @pytest.mark.parametrize("result", ["value", "perplexity"])

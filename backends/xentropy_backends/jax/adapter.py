@@ -321,9 +321,10 @@ class _JAX(AutodiffBackend):
         return _statistics(axis, dtype, outputs, k)(x, labels, mask, keep, *kernels.put((scale,)))
 
     def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
-        argnums = tuple(range(len(primals)))
-        (_, value), grads = jax.value_and_grad(function, argnums, has_aux=True)(*primals)
-        return value, grads
+        # Not `jax.value_and_grad`, which moves a 1 to the device in silence.
+        total, pull, value = jax.vjp(function, *primals, has_aux=True)
+        (one,) = kernels.put([np.ones((), total.dtype)])
+        return value, pull(one)
 
     def kernels(self) -> list[str]:
         return calls.names() if _home() else ["formulas"]
