@@ -181,6 +181,19 @@ def test_memory_is_bounded(
     assert found < rows * classes * wide
 
 
+def test_memory_is_bounded_where_smoothing_differs_by_row() -> None:
+    rows, classes = 1024, 2**14
+    given: dict[str, Any] = {**operands(rows, classes, 8), "max_memory": 2**24}
+    r = rng("masks of rows")
+    given |= {
+        "class_mask": r.random((rows, classes)) < 0.9,
+        "class_weight": single(r.random(classes)),
+    }
+    given |= {"label_smoothing": 0.1, "softcap": 3.0}
+    weight = classes * 8 * 4
+    assert peak(given, ("hidden", "weight")) <= given["max_memory"] + weight + rows * A_ROW
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
 @pytest.mark.parametrize("memory", [2**20, 2**22])
 @pytest.mark.parametrize(("rows", "classes", "features"), [(256, 2**14, 64), (8192, 64, 512)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,8 @@ class Tiles:
         self.numbers = Numbers(float(head.smoothing or 0.0), float(head.z_loss or 0.0))
         is_wide = given.hidden.dtype == given.weight.dtype == self.real
         parts = PARTS if is_wide else 2 * PARTS
+        mask = given.class_mask
+        parts += bool(head.smoothing and mask is not None and len(mask) > 1)  # what it shares out
         working = min(head.layer.max_memory, ENOUGH)
         most = max(working // parts // self.real.itemsize, LEAST)
         self.rows = max(min(self.count, ROWS, most // max(LEAST, self.features)), 1)
@@ -157,8 +160,11 @@ class Tiles:
         shares = np.empty((1, 0), real)
         if self._share is not None:
             share = self._share if len(self._share) == 1 else self.of_rows(self._share, part)
-            each = share * (mask if mask.size else np.ones((1, n)))
-            shares = np.asarray(each * class_weight if class_weight.size else each, real)
+            kept = mask if mask.size else np.ones((1, n), np.bool_)
+            rows = max(len(share), len(kept))
+            shares = self.memory("shares", rows, n)
+            factors = (np.broadcast_to(x, (rows, x.shape[1])) for x in (share, kept))
+            by_block(shares, partial(_share_out, class_weight=class_weight), *factors)
         return Call(
             "index" if self.head.is_index else "dense",
             (count,),
@@ -176,6 +182,12 @@ class Tiles:
 def slices(count: int, step: int) -> Iterator[slice]:
     """One after the other, of that length."""
     return (slice(i, min(i + step, count)) for i in range(0, count, step))
+
+
+def _share_out(out: Array, share: Array, kept: Array, *, class_weight: Array) -> None:
+    """What smoothing gives each class, from products in float64."""
+    each = share * kept
+    out[...] = each * class_weight if class_weight.size else each
 
 
 def _part_of(x: Array, tiles: Tiles, part: slice, classes: slice) -> Array:
