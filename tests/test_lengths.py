@@ -57,8 +57,8 @@ def test_other_lengths_compile_nothing(
     harness: Harness, cell: tuple[str, str], entry: Entry
 ) -> None:
     way, column = cell
-    run = harness.lengths[way][column](entry.function)
-    COLUMN_TESTS[column](harness, run, entry, "float32")
+    run, assert_column = harness.lengths[way][column](entry.function), COLUMN_TESTS[column]
+    assert_column(harness, run, entry, "float32")
     with nullcontext() if harness.compiles_lengths else harness.compiles_nothing():
         for count in ROWS:
-            COLUMN_TESTS[column](harness, run, of_length(entry, count), "float32")
+            assert_column(harness, run, of_length(entry, count), "float32")
