@@ -1,4 +1,4 @@
-"""Read by the type checkers, never run: tensors of one type in, tensors of that type out.
+"""Read by the type checkers, never run: arrays of one type in, arrays of that type out.
 
 They read each function once for every type of the variable.
 """
@@ -8,12 +8,15 @@ from __future__ import annotations
 from typing import Any, TypeVar, assert_type
 
 import jax
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 import torch
 
 import xentropy
 
-T = TypeVar("T", jax.Array, tf.Tensor, torch.Tensor)
+Floats = npt.NDArray[np.float32]
+T = TypeVar("T", Floats, jax.Array, tf.Tensor, torch.Tensor)
 
 
 def losses(x: T, labels: T) -> None:
@@ -30,6 +33,11 @@ def losses(x: T, labels: T) -> None:
     assert_type(xentropy.binary_cross_entropy(x, x), T)
     assert_type(xentropy.categorical_cross_entropy(x, x), T)
     assert_type(xentropy.sparse_categorical_cross_entropy(x, labels), T)
+
+
+def labels_of_another_dtype(x: Floats, labels: npt.NDArray[np.int64]) -> None:
+    assert_type(xentropy.cross_entropy(x, labels), Floats)
+    assert_type(xentropy.linear_cross_entropy(x, x, labels), Floats)
 
 
 def heads(h: T, labels: T) -> None:
