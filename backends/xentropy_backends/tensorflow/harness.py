@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 from unittest import mock
@@ -15,9 +14,6 @@ from xentropy_backends.tensorflow import devices, kernels
 from xentropy_backends.tensorflow.ways import LENGTHS, WAYS, traces_nothing
 
 __all__ = ["harness"]
-
-# TensorFlow keeps what it has traced: to look through it for garbage takes an eighth of the time.
-gc.set_threshold(50_000, 20, 20)
 
 
 def _jvp(f: Run, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -18,9 +17,6 @@ from xentropy_backends.torch.adapter import backend
 from xentropy_backends.torch.ways import LENGTHS, WAYS
 
 __all__ = ["harness"]
-
-# Dynamo makes many objects: to look through them for garbage takes a fifth of the time.
-gc.set_threshold(50_000, 20, 20)
 
 
 def _compile(f: Run) -> Run:
