@@ -63,3 +63,34 @@ def test_the_weights_of_a_masked_mean_are_pushed_forward(harness: Harness, name:
     assert value.ndim == 0
     expected = (harness.numpy(gradient) * tangent).sum()
     np.testing.assert_allclose(harness.numpy(pushed), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("loss", [xentropy.cross_entropy, xentropy.linear_cross_entropy])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_the_gradient_by_weights_of_a_mean_is_rounded_once(
+    harness: Harness, loss: Any, dtype: str
+) -> None:
+    need_dtype(harness, dtype)
+    r = rng("weights of a mean")
+    # The losses differ little, so that what a weight has above and below almost cancels.
+    x, y = r.normal(0, 0.01, (400, 3)).astype(np.float32), np.arange(400) % 3
+    of_rows, of_classes = r.integers(4, 16, 400) / 8, r.integers(4, 16, 3) / 8
+    arrays = [x, y] if loss is xentropy.cross_entropy else [x, np.eye(3, dtype=np.float32), y]
+    weights = {"sample_weight": of_rows, "class_weight": of_classes}
+    narrowed = {name: harness.array(narrow(w, dtype)) for name, w in weights.items()}
+
+    gradient = xentropy.value_and_grad(loss, tuple(weights))
+    _, found = gradient(*map(harness.array, arrays), **narrowed, reduction="mean")
+
+    wide = x.astype(np.float64)
+    losses = np.log(np.exp(wide).sum(1)) - wide[np.arange(400), y]
+    whole = of_rows * of_classes[y]
+    each = (losses - np.average(losses, weights=whole)) / whole.sum()
+    by_class = np.array([np.sum((of_rows * each)[y == c]) for c in range(3)])
+    cases = zip(map(harness.numpy, found), (of_classes[y] * each, by_class), (1, 134), strict=True)
+    for got, want, terms in cases:
+        assert got.dtype.name == dtype
+        step = np.abs(np.spacing(narrow(want, dtype)).astype(np.float64))
+        # Half of it, and what float32 adds up.
+        most = step / 2 + 2.0**-22 * terms * losses.max() * 4 / whole.sum()
+        assert np.max(np.abs(got.astype(np.float64) - want) / most) <= 1

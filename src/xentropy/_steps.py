@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xentropy._tape import record
 from xentropy.dispatch import backend_of
 from xentropy.formulas import reduction, steps
 from xentropy.formulas.formula import unbroadcast
-from xentropy.reduction import Mean
+
+if TYPE_CHECKING:
+    from xentropy.reduction import Mean
 
 __all__ = [
     "at",

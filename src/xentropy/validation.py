@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 
+from . import _steps as steps
 from ._labels import check_index_labels, integer, keep_of_index, same, unknown
 from .cotangent import expected, without
 from .dispatch import Backend, LayoutError, check_devices, is_weak, message, resolve
@@ -371,7 +372,20 @@ def class_vector(call: Call, name: str) -> Any:
         rule = f"`{name}` must be 0-d or have one entry a class, ({n},)."
         call.fail(ShapeError, rule, *call.rows[1], name)
     check_weight(call, name, array)
-    return array if kind == "float" else call.cast(array)
+    return _weight(call, array)
+
+
+def _weight(call: Call, array: Any) -> Any:
+    """A real weight in a floating dtype, which is as wide as the losses where they share it.
+
+    A mean has the weight above and below: what flows back from both is added up before rounding.
+    """
+    if call.kind(array) != "float":
+        return call.cast(array)
+    is_narrow = call.backend.dtype_name(array) not in ("float32", "float64")
+    if is_narrow and call.reduction in ("mean", "partial"):
+        return steps.cast(array, getattr(call.backend.xp, call.dtype))
+    return array
 
 
 def _predictions(call: Call, labels: str | None) -> None:
@@ -522,6 +536,6 @@ def _example_weights(call: Call, ignored: Any = None) -> None:
         elif call.kind(array) == "other":
             call.fail(DTypeError, "`sample_weight` must be real.", name)
         else:
-            call.sample_weight = array if call.kind(array) == "float" else call.cast(array)
+            call.sample_weight = _weight(call, array)
     if ignored is not None:
         call.keep = ignored if call.keep is None else call.keep & ignored

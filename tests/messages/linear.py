@@ -178,5 +178,15 @@ RANGES: dict[str, tuple[str, tuple[Any, ...]]] = {
     "label_smoothing": ("in [0, 1]", (2,)),
 }
 OPTIONS = [option(name, rule, x) for name, (rule, values) in RANGES.items() for x in values]
+OPTIONS += [
+    Case(
+        xentropy.OptionError,
+        lambda a: xentropy.linear_softmax_statistics(
+            a(ROWS, 5), a(CLASSES, 5), None, outputs="entropy", scale=0.0
+        ),
+        "xentropy.linear_softmax_statistics: `scale` must be a finite number other than 0.\n"
+        "  scale: 0.0",
+    )
+]
 
 LINEAR: list[Case] = [*SHAPES, *DTYPES, *WRONG, *OPTIONS]

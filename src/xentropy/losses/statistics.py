@@ -124,7 +124,7 @@ def softmax_statistics(
     rows(call, "index" if has_labels else "none", axis=axis, ignore_index=ignore_index)
     assert call.axis is not None
     check_k(call, k, call.x.shape[call.axis])
-    factor = number(call, "scale", scale, "a finite number other than 0", _is_factor)
+    factor = _factor(call, scale)
     request = Request(
         call.x if factor > 0 else -call.x,
         call.labels if has_labels else None,
@@ -181,7 +181,7 @@ def linear_softmax_statistics(
     ignore_index : int, optional
         The label of rows to leave out; any integer, compared by value.
     scale : float, default 1.0
-        A factor of the logits: one over a temperature.
+        A factor of the logits: one over a temperature. Not 0.
     max_memory : int, default 64 MiB
         Bytes that logits, and what is made of them, may take at a time.
 
@@ -241,13 +241,18 @@ def linear_softmax_statistics(
     has_labels = labels is not None or ignore_index is not None or bool({*names} & {*OF_LABELS})
     head(call, "index" if has_labels else "none", ignore_index=ignore_index)
     check_k(call, k, call.x.shape[-1])
-    layer, given = layer_of(call, scale, softcap, max_memory), operands_of(call)
+    layer, given = layer_of(call, _factor(call, scale), softcap, max_memory), operands_of(call)
     request = Request(None, None, None, None, -1, call.dtype, None, names, k or 0)
     found = call.backend.linear_statistics(layer, given, request)
     shape = shape_of(call)
     whole = (steps.reshape(x, (*shape, *tuple(x.shape[1:]))) for x in found)
     result: Statistics[A] = named(names, tuple(whole))
     return result
+
+
+def _factor(call: Call, scale: float) -> float:
+    """The option `scale`: with 0 no class would come before another."""
+    return number(call, "scale", scale, "a finite number other than 0", _is_factor)
 
 
 def _is_factor(x: float) -> bool:
