@@ -71,39 +71,6 @@ def test_a_frozen_argument_costs_no_product(
     assert flops(products) == WANTED[wrt] * ONE
 
 
-@pytest.mark.parametrize("wrt", [names for names in WANTED if names])
-def test_memory_to_spare_saves_a_product(
-    products: list[Any], monkeypatch: pytest.MonkeyPatch, wrt: tuple[str, ...]
-) -> None:
-    """Logits that are held until the gradients are not computed again."""
-    monkeypatch.setattr(tiles, "ENOUGH", 2**12)
-    given: Any = {**operands(), "max_memory": 2**12 + 4 * ROWS * CLASSES}
-    xentropy.value_and_grad(xentropy.linear_cross_entropy, wrt)(**given)
-    assert flops(products) == (WANTED[wrt] - 1) * ONE
-
-
-@pytest.mark.parametrize("blocks", range(6))
-@pytest.mark.parametrize("options", [{}, {"softcap": 3.0}], ids=["plain", "softcap"])
-@pytest.mark.parametrize("features", [8, 48])
-def test_what_is_held_is_what_would_be_computed(
-    monkeypatch: pytest.MonkeyPatch, features: int, options: dict[str, Any], blocks: int
-) -> None:
-    """To the last bit: of no, some and all of five blocks of classes, of two tiles of rows each."""
-    rows, classes = 25, 4 * tiles.LEAST + 30
-    given: Any = {**operands(rows, classes, features), **options, "reduction": "mean"}
-    one = 4 * rows * tiles.LEAST
-    monkeypatch.setattr(tiles, "ROWS", 16)
-    monkeypatch.setattr(tiles, "ENOUGH", tiles.PARTS * 4 * 16 * tiles.LEAST)
-    found = []
-    for memory in (tiles.ENOUGH, tiles.ENOUGH + blocks * one):
-        grad = xentropy.value_and_grad(xentropy.linear_cross_entropy, ("hidden", "weight"))
-        value, slopes = grad(**given, max_memory=memory)
-        frozen = xentropy.value_and_grad(xentropy.linear_cross_entropy, "hidden")
-        found.append((value, *slopes, frozen(**given, max_memory=memory)[1]))
-    for a, b in zip(*found, strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
 LEFT_OUT: dict[str, dict[str, Any]] = {
     "ignore_index": {"ignore_index": -100},
     "where": {"where": np.arange(ROWS) % 4 == 0},

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
+from xentropy._types import Reduction
 from xentropy.bench.case import LINEAR, Ask, Case, How, Run, What
 
 from .shapes import faster, title, within
 
 __all__ = ["CASES", "LONGEST"]
-
-Reduction: TypeAlias = Literal["mean", "none"]
 
 SHAPE = (2048, 512, 131072)
 HOW: dict[str, How] = {"numpy": "eager", "torch": "eager", "tensorflow": "eager", "jax": "jit"}
@@ -49,9 +48,17 @@ def beside_products(framework: str, reduction: Reduction, times: float) -> Case:
         replace(mean(framework), reduction=reduction),
         "products",
         within(times),
-        memory=MEMORY,
+        memory=MEMORY if reduction in ("mean", "none") else None,
         alone=framework == "tensorflow" and reduction == "none",
     )
+
+
+def in_a_graph() -> Case:
+    """Return the case of ``tf.function``."""
+    ours = replace(mean("tensorflow"), how="jit")
+    name = "its three products, mean in a tf.function"
+    rest: dict[str, Any] = {"memory": MEMORY, "alone": True}
+    return beside(name, "tensorflow", ours, "products", within(1.1), **rest)
 
 
 def beside_logits(framework: str) -> Case:
@@ -73,14 +80,29 @@ def beside_chunks(name: str, framework: str, ask: Ask, **options: Any) -> Case:
 
 def loss_only(framework: str) -> Case:
     run = replace(mean(framework), gradient=False)
-    return Case(f"linear, mean, {title(run, framework)}", framework, (run,), memory=MEMORY)
+    alone = framework == "tensorflow"
+    name = f"linear, mean, {title(run, framework)}"
+    return Case(name, framework, (run,), memory=MEMORY, alone=alone)
+
+
+def statistics(framework: str) -> Case:
+    """Return the case of the log-probability, entropy and rank of each row."""
+    run = replace(mean(framework), what="statistics", gradient=False, reduction="none")
+    alone = framework == "tensorflow"
+    name = f"linear statistics, {title(run, framework)}"
+    return Case(name, framework, (run,), memory=MEMORY, alone=alone)
 
 
 CASES = (
     beside_products("numpy", "mean", 1.1),
+    beside_products("numpy", "sum", 1.1),
+    beside_products("numpy", "partial", 1.1),
     beside_products("numpy", "none", 1.45),
     loss_only("numpy"),
+    statistics("numpy"),
     beside_products("torch", "mean", 1.1),
+    beside_products("torch", "sum", 1.1),
+    beside_products("torch", "partial", 1.1),
     beside_products("torch", "none", 1.45),
     beside_logits("torch"),
     as_much_memory("torch"),
@@ -88,14 +110,25 @@ CASES = (
         "F.linear_cross_entropy in chunks of 128 rows", "torch", Ask("none"), batch_chunk_size=128
     ),
     loss_only("torch"),
+    statistics("torch"),
     beside_products("tensorflow", "mean", 1.1),
     beside_logits("tensorflow"),
     as_much_memory("tensorflow"),
+    beside_products("tensorflow", "sum", 1.1),
+    beside_products("tensorflow", "partial", 1.1),
     beside_products("tensorflow", "none", 1.45),
+    in_a_graph(),
+    loss_only("tensorflow"),
+    statistics("tensorflow"),
     beside_products("jax", "mean", 1.1),
+    beside_products("jax", "sum", 1.1),
+    beside_products("jax", "partial", 1.1),
     beside_products("jax", "none", 1.45),
     beside_logits("jax"),
+    as_much_memory("jax"),
     beside_chunks("optax in chunks of 256 rows", "jax", faster(1)),
+    loss_only("jax"),
+    statistics("jax"),
 )
 # Of its own accord it takes 4 rows at a time here, and most of a minute.
 LONGEST = (beside_chunks("F.linear_cross_entropy in its own chunks", "torch", Ask("none")),)

@@ -37,6 +37,7 @@ __all__ = [
     "Primitive",
     "Spec",
     "Work",
+    "are_here",
     "are_plain",
     "can_call",
     "is_manual",
@@ -214,8 +215,12 @@ WORKS: dict[str, Callable[..., Work]] = {"rows": _work}
 def can_call(context: Any) -> bool:
     """Whether a kernel can be called from what is lowered for the CPU."""
     # What is exported must not need us; of what is sharded we would have to get everything.
-    exported = context.module_context.lowering_parameters.for_export
-    return not exported and len(jax.devices("cpu")) == 1 and _register()
+    return not context.module_context.lowering_parameters.for_export and are_here()
+
+
+def are_here() -> bool:
+    """Whether there is one CPU, and JAX offers calls."""
+    return len(jax.devices("cpu")) == 1 and _register()
 
 
 def lower(

@@ -26,6 +26,7 @@ from xentropy.formulas.linear import Head, Layer, Operands
 from xentropy.formulas.softmax import cross_entropy_dense, cross_entropy_index
 from xentropy.formulas.statistics import Request
 from xentropy.kernels import linear as on_host
+from xentropy.kernels import tiles
 
 from . import kernels
 
@@ -47,6 +48,7 @@ class _Spec(NamedTuple):
     head: Head  # without numbers
     given: tuple[bool, ...]  # of operands and numbers
     wanted: tuple[bool, ...] = ()  # the operands that move, or whose gradients are computed
+    room: int = 0  # bytes in which logits wait for the gradients
 
     @property
     def places(self) -> list[int]:
@@ -54,9 +56,14 @@ class _Spec(NamedTuple):
         return [i for i, want in enumerate(self.wanted) if want]
 
     @property
+    def saved(self) -> int:
+        """How many arrays the losses leave: numbers of rows, and logits if there is room."""
+        return 1 + bool(self.room)
+
+    @property
     def held(self) -> int:
-        """How many arrays come before those in which a derivative is linear: the last is saved."""
-        return sum(self.given) + 1
+        """How many arrays come before those in which a derivative is linear: the last are saved."""
+        return sum(self.given) + self.saved
 
     def split(self, arrays: Sequence[Any]) -> tuple[Head, Operands, list[Any]]:
         """The head with its numbers, the operands, and what follows them."""
@@ -114,13 +121,18 @@ def _evaluate(*arrays: Any, spec: _Spec) -> list[Any]:
 
     (found,), _ = _by_blocks(some, head.layer, given, given.are_rows())
     nothing = jnp.full((found.shape[0], *_SAVED), np.iinfo(_BITS).max, _BITS)  # NaN
-    return [found, nothing]
+    return [found, nothing, *_no_logits(spec)]
+
+
+def _no_logits(spec: _Spec) -> list[Any]:
+    """In the place of those that a kernel would have left."""
+    return [jnp.zeros(spec.room // _BITS.itemsize, _BITS)] if spec.room else []
 
 
 def _push_rows(*arrays: Any, spec: _Spec) -> list[Any]:
     """The tangent of the losses, of the tangents of the operands wanted."""
-    head, given, (_, *tangents) = spec.split(arrays)
-    are_rows = given.are_rows()
+    head, given, rest = spec.split(arrays)
+    are_rows, tangents = given.are_rows(), rest[spec.saved :]
 
     def some(*part: Any) -> Any:
         own, moving = part[:_COUNT], part[_COUNT:]
@@ -136,7 +148,7 @@ def _push_rows(*arrays: Any, spec: _Spec) -> list[Any]:
 
 def _pull_rows(*arrays: Any, spec: _Spec) -> list[Any]:
     """The gradients by the operands wanted, of the cotangent of the losses."""
-    head, given, (_, cotangent) = spec.split(arrays)
+    head, given, (*_, cotangent) = spec.split(arrays)
     are_rows, xp = given.are_rows(), backend_of(given.hidden).xp
     of_rows = [i for i in spec.places if are_rows[i]]
     sums = [i for i in spec.places if not are_rows[i]]
@@ -214,11 +226,24 @@ def _pulled(spec: _Spec, held: Arrays, cotangents: Sequence[Any]) -> list[Any]:
 
 
 def _jvp(primals: Arrays, tangents: Arrays, *, spec: _Spec) -> Any:
-    found, saved = _losses.bind(*primals, spec=spec)
+    asked = spec.saved
+    if any(type(t) is not ad.Zero for t in tangents[: sum(spec.given[:_OF_LAYER])]):
+        spec = spec._replace(room=_room(spec, primals))
+    found, *saved = _losses.bind(*primals, spec=spec)
     wanted = spec.given[:_COUNT]
-    moved = _pushed(spec._replace(wanted=wanted), (*primals, saved), tangents[: sum(wanted)])
-    none = ad.Zero(jax.core.ShapedArray(saved.shape, jax.dtypes.float0))
-    return [found, saved], [*moved, none]
+    moved = _pushed(spec._replace(wanted=wanted), (*primals, *saved), tangents[: sum(wanted)])
+    saved = saved[:asked]
+    none = (ad.Zero(jax.core.ShapedArray(x.shape, jax.dtypes.float0)) for x in saved)
+    return [found, *saved], [*moved, *none]
+
+
+def _room(spec: _Spec, arrays: Arrays) -> int:
+    """The bytes in which logits may wait, where a kernel writes them."""
+    if not (kernels.are_here() and _is_served(spec, arrays)):
+        return 0
+    layer, (hidden, weight, *_) = spec.head.layer, arrays
+    numbers = min(tiles.room(layer), hidden.shape[0] * weight.shape[0])
+    return numbers * np.dtype(layer.dtype).itemsize
 
 
 def _jvp_of_linear(
@@ -254,7 +279,14 @@ def _transpose(along: Callable[..., list[Any]], cotangents: Any, *arrays: Any, s
 def _batched(
     primitive: Any, rows_of: Callable[..., Any], arrays: Arrays, axes: Any, *, spec: _Spec
 ) -> Any:
-    """All rows at once where nothing else differs, or else one call after the other."""
+    """All rows at once where nothing else differs, or else one call after the other.
+
+    Logits wait for none of them: there may be many.
+    """
+    if spec.room:
+        at = spec.held - 1  # where they are, among the operands of derivatives
+        arrays, axes = ((*x[:at], *x[at + 1 :]) for x in (arrays, axes))
+        spec = spec._replace(room=0)
     many = [type(axis) is int for axis in axes]
     arrays = tuple(
         jnp.moveaxis(x, axis, 0) if differs else x
@@ -286,6 +318,12 @@ def _batched(
     return found, (0,) * len(found)
 
 
+def _batched_losses(arrays: Arrays, axes: Any, *, spec: _Spec) -> Any:
+    found, axes = _batched(_losses, _rows_of_losses, arrays, axes, spec=spec)
+    none = _no_logits(spec)
+    return [*found, *none], (*axes, *(None for _ in none))
+
+
 # --- the primitives ---------------------------------------------------------------------------
 
 
@@ -294,8 +332,9 @@ def _shapes_of_push(hidden: Any, *_: Any, spec: _Spec) -> list[Any]:
 
 
 def _shapes_of_losses(hidden: Any, *_: Any, spec: _Spec) -> list[Any]:
-    saved = jax.core.ShapedArray((hidden.shape[0], *_SAVED), _BITS)
-    return [*_shapes_of_push(hidden, spec=spec), saved]
+    shapes = [(hidden.shape[0], *_SAVED), (spec.room // _BITS.itemsize,)][: spec.saved]
+    saved = (jax.core.ShapedArray(shape, _BITS) for shape in shapes)
+    return [*_shapes_of_push(hidden, spec=spec), *saved]
 
 
 def _shapes_of_pull(*arrays: Any, spec: _Spec) -> list[Any]:
@@ -333,7 +372,7 @@ def _primitive(
     def on_cpu(context: Any, *operands: Any, spec: _Spec) -> Any:
         if not (kernels.can_call(context) and _is_served(spec, context.avals_in)):
             return lower(context, *operands, spec=spec)
-        call = (work, spec.head.layer, spec.head.formula.name, spec.given, spec.wanted)
+        call = (work, spec.head.layer, spec.head.formula.name, *spec[1:])
         return kernels.lower(context, operands, call)
 
     mlir.register_lowering(primitive, lower)
@@ -349,6 +388,7 @@ _push = _primitive("xentropy_linear_push", _push_rows, _shapes_of_push, _rows_of
 _pull = _primitive(
     "xentropy_linear_pull", _pull_rows, _shapes_of_pull, _rows_of_pull, "linear gradients"
 )
+batching.primitive_batchers[_losses] = _batched_losses
 ad.primitive_jvps[_losses] = _jvp
 ad.primitive_jvps[_push] = functools.partial(_jvp_of_linear, _push_rows, _pushed)
 ad.primitive_jvps[_pull] = functools.partial(_jvp_of_linear, _pull_rows, _pulled)
@@ -366,19 +406,24 @@ def _is_served(spec: _Spec, arrays: Sequence[Any]) -> bool:
     return arrays[0].shape[0] * arrays[1].shape[0] >= kernels.LEAST
 
 
-def _read(layer: Any, formula: str, given: Any, wanted: Any) -> _Spec:
+def _read(layer: Any, formula: str, given: Any, wanted: Any, room: int) -> _Spec:
     head = Head(Layer(*layer), _FORMULAS[formula], None, None)
-    return _Spec(head, tuple(given), tuple(wanted))
+    return _Spec(head, tuple(given), tuple(wanted), room)
+
+
+def _logits_in(saved: Sequence[Any], head: Head) -> Any:
+    """The memory in which logits wait, if there is any behind the numbers of rows."""
+    return saved[1].view(head.layer.dtype) if len(saved) > 1 else None
 
 
 def _call_losses(*call: Any) -> kernels.Work:
     spec = _read(*call)
 
     def compute(operands: list[Any], results: list[Any]) -> None:
-        found, saved = results
+        found, *saved = results
         head, given, _ = spec.split(operands)
-        found[...], state = on_host.losses(head, given)
-        saved.view(np.float64)[...] = state.saved
+        found[...], state = on_host.losses(head, given, more=_logits_in(saved, head))
+        saved[0].view(np.float64)[...] = state.saved
 
     return compute
 
@@ -387,8 +432,9 @@ def _call_gradients(*call: Any) -> kernels.Work:
     spec = _read(*call)
 
     def compute(operands: list[Any], results: list[Any]) -> None:
-        head, given, (saved, cotangent) = spec.split(operands)
-        state = on_host.restored(head, given, saved.view(np.float64))
+        head, given, (*saved, cotangent) = spec.split(operands)
+        more = _logits_in(saved, head)
+        state = on_host.restored(head, given, saved[0].view(np.float64), more)
         on_host.gradients(state, cotangent, spec.wanted[:_OF_LAYER], kernels.lend(results))
 
     return compute

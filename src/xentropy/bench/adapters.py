@@ -29,6 +29,8 @@ Tensor: TypeAlias = Any
 
 _ROWS = 256
 """Of a piece of a layer."""
+_OUTPUTS = ("log_prob", "entropy", "rank")
+"""The statistics that are measured."""
 
 
 class MissingError(Exception):
@@ -78,6 +80,9 @@ class Adapter(ABC):
             return Timed(getattr(arrays[0], run.what))
         if run.what == "products":
             return self.products(*arrays[:2])
+        if run.what == "statistics":
+            of_layer = xentropy.linear_softmax_statistics
+            return self.forward(run, functools.partial(of_layer, outputs=_OUTPUTS), arrays)
         if run.what == "chunked":
             return self.gradient(run, self.chunked(run), arrays)
         if run.what == "native":
@@ -144,6 +149,12 @@ class Adapter(ABC):
     def mean(self, x: Tensor) -> Tensor:
         """Return the mean of losses."""
         return x.mean()
+
+
+def _total(value: Any) -> Tensor:
+    """Return the number that is differentiated, of losses, their reduction or a `Mean`."""
+    total = value.total if isinstance(value, xentropy.Mean) else value
+    return total.sum() if total.ndim else total
 
 
 def _pieces(rows: int) -> Iterator[slice]:
@@ -219,12 +230,12 @@ class _Torch(Adapter):
         given = (*wanted, *arrays[run.differentiated :])
 
         def call() -> tuple[Tensor, list[Tensor]]:
-            value = function(*given)
-            (value if run.reduction == "mean" else value.sum()).backward()
+            total = _total(function(*given))
+            total.backward()
             found = [x.grad for x in wanted]
             for x in wanted:
                 x.grad = None
-            return value.detach(), found
+            return total.detach(), found
 
         return Timed(call)
 
@@ -276,15 +287,23 @@ class _TensorFlow(Adapter):
         return self.module.reduce_mean(x)
 
     def gradient(self, run: Run, function: Function, arrays: tuple[Tensor, ...]) -> Timed:
-        tape_of, wanted = self.module.GradientTape, list(arrays[: run.differentiated])
+        tape_of = self.module.GradientTape
 
-        def call() -> tuple[Tensor, list[Tensor]]:
+        def call(*arrays: Tensor) -> tuple[Tensor, list[Tensor]]:
+            wanted = list(arrays[: run.differentiated])
             with tape_of() as tape:
                 tape.watch(wanted)
                 value = function(*arrays)
-            return value, tape.gradient(value, wanted)
+            total = value.total if isinstance(value, xentropy.Mean) else value
+            return value, tape.gradient(total, wanted)
 
-        return Timed(call)
+        return self.forward(run, call, arrays)
+
+    def forward(self, run: Run, function: Function, arrays: tuple[Tensor, ...]) -> Timed:
+        if run.how == "eager":
+            return Timed(functools.partial(function, *arrays))
+        # Nothing is a constant of the graph, which would be computed when it is made.
+        return Timed(functools.partial(self.module.function(function), *arrays))
 
     def logits(self, hidden: Tensor, weight: Tensor) -> Tensor:
         return self.module.matmul(hidden, weight, transpose_b=True)
@@ -340,8 +359,7 @@ class _JAX(Adapter):
 
     def gradient(self, run: Run, function: Function, arrays: tuple[Tensor, ...]) -> Timed:
         def total(*given: Tensor) -> Tensor:
-            value = function(*given)
-            return value if run.reduction == "mean" else value.sum()
+            return _total(function(*given))
 
         both = self.module.value_and_grad(total, tuple(range(run.differentiated)))
         wait = self.module.block_until_ready

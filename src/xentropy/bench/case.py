@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
+from xentropy._types import Reduction
+
 __all__ = ["ITEMSIZE", "LINEAR", "Ask", "Case", "Run", "as_json", "from_json"]
 
-What: TypeAlias = Literal["xentropy", "native", "chunked", "products", "copy", "max", "import"]
+What: TypeAlias = Literal[
+    "xentropy", "statistics", "native", "chunked", "products", "copy", "max", "import"
+]
 How: TypeAlias = Literal["eager", "jit", "donated"]
 
 ITEMSIZE = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
@@ -26,15 +30,16 @@ class Run:
     Attributes
     ----------
     what
-        The library, the framework's own op for the same loss, the same of a layer in chunks of rows
-        or its matrix products alone, a NumPy method that reads or copies the predictions, or the
-        import of the library, which is no call and measured elsewhere.
+        The library, its statistics of a layer, the framework's own op for the same loss, the same
+        of a layer in chunks of rows or its matrix products alone, a NumPy method that reads or
+        copies the predictions, or the import of the library, which is no call and measured
+        elsewhere.
     shape
         Of the predictions; of a layer its rows, features and classes.
     gradient
         Whether the gradient is computed too.
     how
-        ``jit`` and ``donated`` are JAX's.
+        ``jit`` is that of JAX, or ``tf.function``; ``donated`` is JAX's.
     options
         Of the library's loss, or of the chunks. The array ``class_weight`` is the text
         ``"random"``.
@@ -48,7 +53,7 @@ class Run:
     dtype: str = "float32"
     gradient: bool = False
     how: How = "eager"
-    reduction: Literal["none", "mean"] = "none"
+    reduction: Reduction = "none"
     options: Mapping[str, Any] = field(default_factory=dict)
     threads: int | None = None
 

@@ -59,16 +59,23 @@ _waiting: weakref.WeakSet[_Held] = weakref.WeakSet()
 
 @np.errstate(all="ignore")  # infinities and NaN are results here
 def losses(
-    head: Head, given: Operands, empty: Any = pooled, wanted: tuple[bool, ...] = ()
+    head: Head,
+    given: Operands,
+    empty: Any = pooled,
+    wanted: tuple[bool, ...] = (),
+    more: Array | None = None,
 ) -> tuple[Array, State]:
     """The losses, shape (N,), in the compute dtype, and what `gradients` needs.
 
     Where it is known which gradients by hidden, weight and bias will be ``wanted``, logits wait for
-    them; the memory of that by the weight is taken at once.
+    them; the memory of that by the weight is taken at once. They also wait in ``more``, memory of
+    the caller.
     """
     scale, count = _scale(given), given.hidden.shape[0]
     tiles = Tiles(head, given, _indices(scale, count))
-    held = _hold(tiles, empty, wanted)
+    held = _hold(tiles, empty, wanted) if more is None else _lent(tiles.index, more)
+    if more is not None:
+        tiles.hold([more])
     found = Sums(np.full(tiles.count, -np.inf), *np.zeros((4, tiles.count)))
     at_label = np.full(tiles.count, np.nan)
     for part, classes in tiles:
@@ -105,9 +112,14 @@ def _hold(tiles: Tiles, empty: Any, wanted: tuple[bool, ...]) -> list[_Held]:
     return [held]
 
 
-def restored(head: Head, given: Operands, saved: Array) -> State:
-    """The state of a call of which only the numbers were kept."""
-    return State(head, given, saved, _scale(given), [])
+def _lent(rows: Array | slice, more: Array | None) -> list[_Held]:
+    return [] if more is None else [_Held(None, more, rows)]
+
+
+def restored(head: Head, given: Operands, saved: Array, more: Array | None = None) -> State:
+    """The state of a call of which only the numbers were kept, and memory in which logits wait."""
+    scale = _scale(given)
+    return State(head, given, saved, scale, _lent(_indices(scale, len(saved)), more))
 
 
 @np.errstate(all="ignore")
@@ -264,10 +276,10 @@ class _Gradients:
         """The gradient by the products of a tile."""
         tiles, softcap = self.tiles, self.tiles.head.layer.softcap
         is_held = tiles.is_held(classes)
-        if is_held:
-            x = tiles.place(part, classes)
-        else:
-            x = tiles.logits(part, classes)
+        x = tiles.place(part, classes) if is_held else tiles.logits(part, classes)
+        if is_held and softcap is not None:  # which overwrites them, who may be the caller's
+            held, x = x, tiles.memory("logits", *x.shape)
+            x[...] = held
         in_place = softcap is None and not is_held
         out = x if in_place else tiles.memory("gradient", *x.shape)
         call = tiles.call(part, classes)._replace(x=rows_of(x, -1, True))

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xentropy.formulas.linear import Head, Operands
+from xentropy.formulas.linear import Head, Layer, Operands
 
 from .by_row import Call, Numbers
 from .engine import engine
 from .memory import ABSENT, rows_of, widened
 from .threads import run
 
-__all__ = ["LEAST", "Tiles", "by_block", "finish", "shares_of", "slices", "uncap"]
+__all__ = ["LEAST", "Tiles", "by_block", "finish", "room", "shares_of", "slices", "uncap"]
 
 Array = npt.NDArray[Any]
 
@@ -47,28 +47,33 @@ class Tiles:
         parts = PARTS if is_wide else 2 * PARTS
         mask = given.class_mask
         parts += bool(head.smoothing and mask is not None and len(mask) > 1)  # what it shares out
-        working = min(head.layer.max_memory, ENOUGH)
-        most = max(working // parts // self.real.itemsize, LEAST)
+        most = max(min(head.layer.max_memory, ENOUGH) // parts // self.real.itemsize, LEAST)
         self.rows = max(min(self.count, ROWS, most // max(LEAST, self.features)), 1)
         self.classes = min(self.n, max(most // max(self.rows, self.features), LEAST))
         self._memory: dict[str, Array] = {}
         self._most, self._hidden = most, dict[int, Array]()
         self._weight: tuple[int, Array] | None = None
         self._share = shares_of(head, given)
-        self._spare = (head.layer.max_memory - working) // self.real.itemsize
         self._held: list[Array] = []
 
     def spare(self, taken: Array | None) -> int:
         """Numbers that memory beyond that of tiles may hold, after what is ``taken`` holds some."""
         block = self.count * self.classes
-        blocks = -(-self.n // self.classes) - (0 if taken is None else taken.size // block)
-        return max(min(self._spare // block, blocks), 0) * block
+        held = 0 if taken is None else taken.size // block * block
+        left, most = max(self.count * self.n - held, 0), room(self.head.layer)
+        return left if left <= most else most // block * block
 
     def hold(self, memories: list[Array]) -> None:
         """Let the logits of as many blocks of classes as fit lie in such memory."""
-        block = self.count * self.classes
-        rows = [memory.reshape(-1) for memory in memories]
-        self._held = [x[i : i + block] for x in rows for i in range(0, x.size - block + 1, block)]
+        sizes = [self.count * (s.stop - s.start) for s in slices(self.n, self.classes)]
+        self._held = []
+        for memory in memories:
+            rest = memory.reshape(-1)
+            for size in sizes[len(self._held) :]:
+                if size > rest.size:
+                    break
+                self._held.append(rest[:size])
+                rest = rest[size:]
 
     @property
     def holds(self) -> bool:
@@ -177,6 +182,11 @@ class Tiles:
             self.numbers,
             np.empty(0),
         )
+
+
+def room(layer: Layer) -> int:
+    """Numbers for which `max_memory` has room beyond tiles."""
+    return max(layer.max_memory - ENOUGH, 0) // np.dtype(layer.dtype).itemsize
 
 
 def slices(count: int, step: int) -> Iterator[slice]:

@@ -63,8 +63,8 @@ def linear_cross_entropy(
     max_memory : int, default 64 MiB
         Bytes that logits, and what is made of them, may take at a time, besides arguments and
         results. With less than a row of logits takes, a row is computed at a time; what is
-        beyond the default holds logits for the gradients where a kernel computes outside of
-        compiled code.
+        beyond the default holds logits for the gradients where a kernel computes, but not in
+        compiled code of PyTorch and TensorFlow.
     class_weight : array, real, shape () or (V,), optional
         A factor for each class; ``sum_c class_weight[c] * labels[c]`` enters the denominator of the
         mean.
