@@ -182,6 +182,32 @@ def test_parts_of_a_batch_add_up(harness: Harness) -> None:
         assert_beside(got, harness.numpy(whole[name]), grads[name], scales[name], "float32")
 
 
+@pytest.mark.parametrize("max_memory", [1, 2**26])
+def test_a_weight_tied_to_an_embedding(harness: Harness, mode: str, max_memory: int) -> None:
+    """The features are rows of the weight: its gradient is that of both together."""
+    if not xentropy.backend_of(harness.array(np.zeros(1))).autodiff:
+        pytest.skip(f"{harness} has no automatic differentiation")
+    words, labels = np.array([2, 0, 5, 2, 1, 3, 4]), np.array([0, 5, 2, 1, 3, 4, 5])
+    table = rng("tied").normal(size=(6, 5)).astype(np.float32)
+    chosen, y = np.eye(6, dtype=np.float32)[words], harness.array(labels)
+    rows = harness.array(chosen)
+
+    def f(loss: Any) -> dict[str, Array]:
+        run = harness.modes[mode](lambda w: loss(rows @ w, w))
+        return own_gradient(harness, run, {"weight": harness.array(table)}, ("weight",))
+
+    got = f(lambda hidden, w: LINEAR(hidden, w, y, scale=0.5, max_memory=max_memory))
+    turned = xentropy.backend_of(rows).xp.permute_dims
+    dense = f(lambda x, w: xentropy.cross_entropy(0.5 * (x @ turned(w, (1, 0))), y))
+    arrays = {"hidden": table[words], "weight": table, "labels": labels}
+    wrt = ("hidden", "weight")
+    truth = Head("tied", "linear_cross_entropy", arrays, {"scale": 0.5}, wrt).truth("float32")
+    by, scale = (
+        x["weight"] + chosen.T.astype(int) @ x["hidden"] for x in (truth.grads, truth.grad_scales)
+    )
+    assert_beside(got["weight"], dense["weight"], by, scale, "float32")
+
+
 def test_a_one_hot_label_and_the_index_are_the_same(harness: Harness) -> None:
     r = rng("linear one-hot")
     options = {"label_smoothing": 0.1, "z_loss": 0.01, "scale": 0.5, "softcap": 4.0}
