@@ -3,6 +3,9 @@
 They read each function once for every type of the variable.
 """
 
+# A mistake that is none is one: mypy asks so everywhere, see `warn_unused_ignores`.
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+
 from __future__ import annotations
 
 from typing import Any, TypeVar, assert_type
