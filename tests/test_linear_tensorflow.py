@@ -214,6 +214,47 @@ def test_second_derivatives_of_rows_left_out(tf: Any, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("function", ["index", "dense", "statistics"])
+def test_forward_mode_in_a_graph(tf: Any, function: str, way: str) -> None:
+    """Of the losses and of their gradients, row by row, beside TensorFlow's own of all logits."""
+    r = rng("forward mode in graphs")
+    shapes = (6, FEATURES), (CLASSES, FEATURES)
+    hidden, weight = (tf.constant(r.normal(size=shape)) for shape in shapes)
+    along = tuple(tf.constant(r.normal(size=shape)) for shape in shapes)
+    index = tf.constant(r.integers(0, CLASSES, 6))
+    shares = tf.constant(r.dirichlet(np.ones(CLASSES), 6)) if function == "dense" else None
+
+    def by_row(hidden: Any, weight: Any) -> Any:
+        labels = index if shares is None else shares
+        if function != "statistics":
+            return xentropy.linear_cross_entropy(hidden, weight, labels, max_memory=1)
+        return -xentropy.linear_softmax_statistics(
+            hidden, weight, labels, outputs="log_prob", max_memory=1
+        ).log_prob
+
+    def dense(hidden: Any, weight: Any) -> Any:
+        labels = tf.one_hot(index, CLASSES, dtype=tf.float64) if shares is None else shares
+        logits = tf.matmul(hidden, weight, transpose_b=True)
+        return tf.nn.softmax_cross_entropy_with_logits(labels, logits)
+
+    def derived(f: Any) -> Any:
+        def run(hidden: Any) -> list[Any]:
+            arrays = (hidden, weight)
+            with tf.autodiff.ForwardAccumulator(arrays, along) as forward:
+                with tf.GradientTape() as tape:
+                    tape.watch(arrays)
+                    value = f(*arrays)
+                    total = tf.reduce_sum(value**2)
+                return [forward.jvp(x) for x in (value, *tape.gradient(total, arrays))]
+
+        return run
+
+    found = graph(tf, derived(by_row), way, hidden)(hidden)
+    for a, b in zip(found, derived(dense)(hidden), strict=True):
+        np.testing.assert_allclose(a, b, 1e-12, 1e-13)
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("reduction", ["none", "mean"])
 def test_no_rows_in_graphs(tf: Any, reduction: Any, way: str) -> None:
     r = rng("no rows")
