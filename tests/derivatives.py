@@ -88,6 +88,26 @@ def assert_second_order(harness: Harness, transform: Callable[..., Any], case: C
     assert_within(hessian, want, np.full_like(want, np.abs(want).max()), bound.gradient)
 
 
+def assert_forward_over_reverse(
+    harness: Harness, transform: Callable[..., Any], case: Case
+) -> None:
+    """The tangent of the gradient, beside the second derivative times the direction."""
+    first, *others = case.give(harness, "float64").values()
+    direction = rng(f"tangents {case.name}").normal(size=case.arrays[case.first].shape)
+
+    def gradient(x: Any) -> Any:
+        names = list(case.arrays)[1:]
+        both = xentropy.value_and_grad(getattr(xentropy, case.loss))
+        return both(x, **dict(zip(names, others, strict=True)), **case.options)[1]
+
+    tangent = harness.numpy(transform(gradient, (first,), (harness.array(direction),)))
+    terms = _differences(case) * exact(direction)
+    axes = tuple(range(direction.ndim, terms.ndim))
+    want, size = np.sum(terms, axis=axes), np.sum(np.abs(terms), axis=axes)
+    bound = compare.bound(case.loss, case.options)
+    assert_within(tangent, want, np.full_like(want, size.max()), bound.gradient)
+
+
 def _with_zeros() -> list[Case]:
     """Losses whose second argument of ``wrt``, a weight or labels, is 0 in places."""
     r = rng("mixed")
@@ -183,6 +203,7 @@ TRANSFORMED: list[tuple[str, Callable[..., None], list[Case]]] = [
             "log_softmax axis",
         ),
     ),
+    ("jvp", assert_forward_over_reverse, _small()),
     (
         "hessian",
         assert_second_order,

@@ -107,6 +107,9 @@ class Kernel(ABC):
         """The gradient by the logits, to be differentiated again."""
         moving = [i for i, x in enumerate(arrays) if x is not None and x.dtype.is_floating]
         only = (True, *(False for _ in arrays[1:]))
+        if has_tangent(upstream, *(arrays[i] for i in moving)):
+            # Op by op: the tape below does not record what forward mode would make of it.
+            return vjp(self.xp, self.formula, arrays, self.options, only, upstream)[0]
 
         @tf.custom_gradient
         def first(upstream: Any, *tensors: Any) -> tuple[Any, Callable[[Any], Any]]:
