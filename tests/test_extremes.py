@@ -12,7 +12,7 @@ from tests.asserts import assert_within
 from tests.cases import Array, own_gradient
 from tests.cases.extremes import ERRORS, INF, MOST, NAN, TABLE, TINY, Row
 from xentropy.parity import compare, oracle
-from xentropy.testing import Harness
+from xentropy.testing import Harness, load_harness
 
 
 def assert_row(row: Row, dtype: str, got: Array, want: Any, most: float) -> None:
@@ -53,6 +53,28 @@ def assert_gradients_of_row(harness: Harness, row: Row) -> None:
         value, gradient = grad(**given, **row.numbers())
         assert_row(row, dtype, harness.numpy(value), row.value, bound.value)
         assert_row(row, dtype, harness.numpy(gradient), row.gradient, bound.gradient)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "followed" in metafunc.fixturenames:
+        name = str(metafunc.config.getoption("--backends"))
+        there = name != "none" and load_harness(name).followed_way is not None
+        reason = "its derivatives are the partials: see Harness.followed_way"
+        none = [pytest.param(None, id="none", marks=pytest.mark.skip(reason=reason))]
+        metafunc.parametrize("followed", TABLE if there else none, ids=str)
+
+
+def test_what_is_followed(harness: Harness, followed: Row) -> None:
+    """The same where a framework differentiates what computes the losses."""
+    row, dtype = followed, followed.dtypes[0]
+    names = list(row.arrays(dtype))
+
+    def loss(*arrays: Any) -> Any:
+        return getattr(xentropy, row.loss)(**dict(zip(names, arrays, strict=True)), **row.numbers())
+
+    given, bound = map(harness.array, row.arrays(dtype).values()), compare.bound(row.loss, {})
+    gradient = harness.ways[str(harness.followed_way)]["gradient"](loss)(*given)
+    assert_row(row, dtype, harness.numpy(gradient), row.gradient, bound.gradient)
 
 
 COMPILED = (

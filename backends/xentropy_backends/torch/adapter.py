@@ -89,10 +89,11 @@ class _Torch(AutodiffBackend):
             return rule.apply(kernels.Kernel(xp, formula, options, upstream), saving, *arrays)
         # What stands for a rule in compiled code is not mapped, as torch.func does for a Hessian.
         moving = any(x is not None and x.requires_grad for x in arrays)
-        if moving and not kernels.transforming():
+        is_followed = kernels.transforming() or kernels.exporting()
+        if moving and not is_followed:
             return Rule.apply(formula, options, *arrays)
         # Without a gradient Dynamo would hand a context to `forward`, which has none.
-        namespace = followed if kernels.transforming() else xp
+        namespace = followed if is_followed else xp
         return rules.value(namespace, formula, arrays, options)
 
     def linear(self, head: Head, given: Operands) -> Any:

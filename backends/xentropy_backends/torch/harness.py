@@ -44,6 +44,7 @@ class _Torch(Harness):
 
     ways: ClassVar = WAYS
     lengths: ClassVar = LENGTHS
+    followed_way = "torch.export"
 
     def compiles_nothing(self) -> AbstractContextManager[Any]:
         found: AbstractContextManager[Any] = torch._dynamo.config.patch(error_on_recompile=True)

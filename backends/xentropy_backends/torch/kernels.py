@@ -92,6 +92,9 @@ transforming: Callable[[], bool] = getattr(
     torch._C, "_are_functorch_transforms_active", lambda: True
 )
 
+# Absent before 2.7: there what is exported loses digits of confident rows.
+exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)
+
 
 def lend(x: Any) -> Any:
     """A tensor on the CPU as an array of NumPy on the same memory, bfloat16 as its bits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
@@ -132,5 +133,12 @@ xp: Any = SimpleNamespace(
     zeros_like=torch.zeros_like,
 )
 
-# Compiled code maps no rules: there the transforms of torch.func see the values alone.
-followed: Any = SimpleNamespace(**{**vars(xp), "followed": True})
+
+def _abs(x: Any, /) -> Any:
+    # The derivative of PyTorch's own is 0 at NaN: https://github.com/pytorch/pytorch/issues/41245
+    return torch.abs(x) * torch.where(torch.isnan(x), math.nan, torch.ones_like(x))
+
+
+# Compiled code maps no rules: there the transforms of torch.func see the values alone, and so does
+# who differentiates what was exported.
+followed: Any = SimpleNamespace(**{**vars(xp), "abs": _abs, "followed": True})

@@ -106,6 +106,12 @@ class _Module(torch.nn.Module):
         return self.f(*arrays)
 
 
+def _open(arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Which dimensions may have any length: those of the rows."""
+    rows = {0: torch.export.Dim("rows", min=2)}
+    return tuple(rows if len(x) == len(arrays[0]) else None for x in arrays)
+
+
 def _exported(any_length: bool = False) -> Derive:
     """Exported when it is called first; for more rows, too, that stand along the first axes."""
 
@@ -114,10 +120,8 @@ def _exported(any_length: bool = False) -> Derive:
 
         def run(*arrays: Any) -> Any:
             if not found:
-                plain = tuple(torch.zeros(x.shape, dtype=x.dtype) for x in arrays)
-                rows = {0: torch.export.Dim("rows", min=2)}
-                open_ = [rows if x.shape[0] == len(arrays[0]) else None for x in arrays]
-                given = (tuple(open_),) if any_length else None  # of what `forward` takes together
+                plain = tuple(torch.zeros(x.shape, dtype=x.dtype, device=x.device) for x in arrays)
+                given = (_open(plain),) if any_length else None  # of what `forward` takes together
                 exported = torch.export.export(_Module(f), plain, dynamic_shapes=given)
                 found.append(exported.module())
             return found[0](*arrays)

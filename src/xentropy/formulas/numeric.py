@@ -12,14 +12,18 @@ __all__ = [
     "Logistic",
     "exact_log1p",
     "exp_difference",
+    "faded",
     "log_cosh",
     "logistic",
+    "nan_unless",
     "over",
+    "raised",
     "slope",
     "smooth",
     "smooth_binary",
     "split_sum",
     "times",
+    "used",
 ]
 
 
@@ -29,6 +33,39 @@ def times(xp: Namespace, factor: Any, x: Any) -> Any:
     Only what is not finite is replaced, so that a factor of 0 keeps its derivative.
     """
     return factor * xp.where((factor == 0) & ~xp.isfinite(x), 0.0, x)
+
+
+def used(xp: Namespace, condition: Callable[[], Any], x: Any, otherwise: float) -> Any:
+    """``x``; where its result is dropped, and differentiation would follow, something harmless.
+
+    There a derivative that is infinite or NaN is multiplied by 0, and would spoil the others.
+    """
+    return xp.where(condition(), x, otherwise) if xp.followed else x
+
+
+def nan_unless(xp: Namespace, right: Any, loss: Any) -> Any:
+    """A loss that is NaN where it is not right; where it is followed, so are its derivatives."""
+    if not xp.followed:
+        return xp.where(right, loss, math.nan)
+    return loss * xp.where(right, xp.ones_like(loss), math.nan)
+
+
+def raised(xp: Namespace, x: Any, exponent: Any) -> Any:
+    """``x ** exponent``; followed at 0, where its derivative may be infinite, it is a constant."""
+    found = xp.pow(used(xp, lambda: x != 0, x, 1.0), exponent)
+    return xp.where(x == 0, xp.pow(xp.stop_gradient(x), exponent), found) if xp.followed else found
+
+
+def faded(xp: Namespace, power: Any, x: Any) -> Any:
+    """``power * x`` with ``0 * inf = 0``; followed where ``x`` is infinite, the power is constant.
+
+    As a probability of 0 or 1 is: the product of its derivative, 0, with ``x`` would be NaN.
+    """
+    if not xp.followed:
+        return times(xp, power, x)
+    far = xp.isinf(x)
+    near = times(xp, power, xp.where(far, 0.0, x))
+    return xp.where(far, times(xp, xp.stop_gradient(power), x), near)
 
 
 def over(xp: Namespace, a: Any, b: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from xentropy._types import Namespace
 
-from .numeric import over, slope, smooth, smooth_binary, times
+from .numeric import nan_unless, over, slope, smooth, smooth_binary, times, used
 from .weighting import weighted
 
 __all__ = ["binary", "categorical_dense", "categorical_index"]
@@ -16,7 +16,10 @@ __all__ = ["binary", "categorical_dense", "categorical_index"]
 def _binary(xp: Namespace, x: Any, t: Any, *, smoothing: Any, dtype: str) -> Any:
     """``-t log p - (1 - t) log(1 - p)``."""
     pos, neg = smooth_binary(t, smoothing)
-    return times(xp, pos, 0.0 - xp.log(x)) + times(xp, neg, 0.0 - xp.log1p(-x))
+    p = used(xp, lambda: (x != 0) | (pos != 0), x, 1.0)
+    q = used(xp, lambda: (x != 1) | (neg != 0), x, 0.0)
+    loss = times(xp, pos, 0.0 - xp.log(p)) + times(xp, neg, 0.0 - xp.log1p(-q))
+    return nan_unless(xp, loss == loss, loss) if xp.followed else loss
 
 
 def _spoil(xp: Namespace, loss: Any, gradient: Any) -> Any:
@@ -58,11 +61,12 @@ def _categorical(
 ) -> Any:
     """``-sum_c w_c t_c log p_c``."""
     b = _coefficients(xp, x, t, class_weight, axis, smoothing)
-    loss = xp.sum(times(xp, b, 0.0 - xp.log(x)), axis=axis, keepdims=True)
+    p = used(xp, lambda: (x != 0) | (b != 0), x, 1.0)
+    loss = xp.sum(times(xp, b, 0.0 - xp.log(p)), axis=axis, keepdims=True)
     # A label of 0 drops what is infinite, not what is NaN.
     top = xp.max(x, axis=axis, keepdims=True)
-    usable = top == top if invalid is None else (top == top) & ~invalid
-    return xp.where(usable, loss, math.nan)
+    right = (top == top) & (loss == loss)
+    return nan_unless(xp, right if invalid is None else right & ~invalid, loss)
 
 
 def _categorical_partials(

@@ -9,6 +9,7 @@ from xentropy._types import Namespace
 
 from .formula import Formula
 from .numeric import log_cosh as log_cosh_of
+from .numeric import used
 from .weighting import weighted
 
 __all__ = ["absolute_error", "huber", "log_cosh", "pinball", "smooth_l1", "squared_error"]
@@ -35,7 +36,9 @@ def _of_error(
 
 def _huber(xp: Namespace, e: Any, delta: Any) -> Any:
     a = xp.abs(e)
-    return xp.where(a <= delta, 0.5 * (e * e), delta * (a - 0.5 * delta))
+    near = a <= delta
+    e = used(xp, lambda: near, e, 0.0)
+    return xp.where(near, 0.5 * (e * e), delta * (a - 0.5 * delta))
 
 
 def _huber_slope(xp: Namespace, e: Any, delta: Any) -> Any:
@@ -44,7 +47,9 @@ def _huber_slope(xp: Namespace, e: Any, delta: Any) -> Any:
 
 def _smooth_l1(xp: Namespace, e: Any, beta: Any) -> Any:
     a = xp.abs(e)
-    return xp.where(a < beta, 0.5 * (e * e) / beta, a - 0.5 * beta)
+    near = a < beta
+    e = used(xp, lambda: near, e, 0.0)
+    return xp.where(near, 0.5 * (e * e) / beta, a - 0.5 * beta)
 
 
 def _smooth_l1_slope(xp: Namespace, e: Any, beta: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from xentropy._types import Namespace
 
-from .numeric import logistic, over, slope, smooth_binary, times
+from .numeric import faded, logistic, over, raised, slope, smooth_binary, times
 from .weighting import weighted
 
 __all__ = ["cross_entropy", "focal"]
@@ -57,7 +57,7 @@ def _focal(
     unit = logistic(xp, x)
     pos, neg = smooth_binary(t, smoothing)
     loss = times(xp, pos, unit.softplus_neg) + times(xp, neg, unit.softplus)
-    loss = times(xp, xp.pow(pos * unit.q + neg * unit.p, gamma), loss)
+    loss = faded(xp, raised(xp, pos * unit.q + neg * unit.p, gamma), loss)
     return loss if alpha is None else _balance(alpha, pos, neg) * loss
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from xentropy._types import Namespace
 
 from .formula import Formula, Role
-from .numeric import exp_difference, slope, smooth, times
+from .numeric import exp_difference, faded, raised, slope, smooth, times, used
 from .weighting import weighted
 
 __all__ = [
@@ -139,11 +139,11 @@ def _miss(xp: Namespace, rows: _Rows) -> tuple[Any, Any]:
 def _focal(xp: Namespace, rows: _Rows, gamma: Any) -> tuple[Any, Any]:
     """Focal loss (Lin et al., ICCV 2017): ``(1 - p)^gamma (-log p)``."""
     q = rows.q
-    power = xp.pow(q, gamma)
+    power = raised(xp, q, gamma)
     # -log(p) / q tends to 1 where q underflows: no negative power, finite at any confidence.
     ratio = times(xp, rows.p, rows.surprise) / xp.where(q == 0, 1.0, q)
     ratio = xp.where(q == 0, 1.0, ratio)
-    return times(xp, power, rows.surprise), power * (1.0 + gamma * ratio)
+    return faded(xp, power, rows.surprise), power * (1.0 + gamma * ratio)
 
 
 class _Family(NamedTuple):
@@ -211,7 +211,12 @@ class _Family(NamedTuple):
 
 def _divergence(xp: Namespace, x: Any, t: Any, *, axis: int, dtype: str, temperature: Any) -> Any:
     rows = _rows(xp, x, axis=axis, dtype=dtype, temperature=temperature)
-    loss = _loss(xp, rows, times(xp, t, xp.log(t) + rows.surprise), axis)
+    own = rows.surprise
+    if xp.followed:
+        # At a label of 0 that by the label is 0, as below.
+        own = xp.where(t == 0, own - xp.stop_gradient(own), own)
+    each = xp.log(used(xp, lambda: t != 0, t, 1.0)) + own
+    loss = _loss(xp, rows, times(xp, t, each), axis)
     return loss if temperature is None else temperature * temperature * loss
 
 

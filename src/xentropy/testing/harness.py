@@ -51,6 +51,8 @@ class Harness:
     lengths: ClassVar[Mapping[str, Mapping[str, Callable[[Run], Run]]]] = {}
     #: Whether it compiles what is made of any length for each of them, when it meets it.
     compiles_lengths = False
+    #: That of the ways, if there is one, whose derivatives follow values and see no partials.
+    followed_way: ClassVar[str | None] = None
     #: Those of the ways in which there is no float64.
     narrow_ways: ClassVar[Collection[str]] = ()
     #: Whether float64 arrays exist as this process is configured.
