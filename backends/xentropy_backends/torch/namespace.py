@@ -139,6 +139,12 @@ def _abs(x: Any, /) -> Any:
     return torch.abs(x) * torch.where(torch.isnan(x), math.nan, torch.ones_like(x))
 
 
+def _size(x: Any, axis: int | None, /) -> Any:
+    # Nor does vmap multiply by a length that varies:
+    # https://meta-pytorch.github.io/compile-graph-break-site/gb/gb4315.html
+    return torch.full((), x.numel(), device=x.device) if axis is None else x.shape[axis]
+
+
 # Compiled code maps no rules: there the transforms of torch.func see the values alone, and so does
 # who differentiates what was exported.
-followed: Any = SimpleNamespace(**{**vars(xp), "abs": _abs, "followed": True})
+followed: Any = SimpleNamespace(**{**vars(xp), "abs": _abs, "size": _size, "followed": True})
