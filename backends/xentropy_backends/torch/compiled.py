@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
+from torch._compile import _disable_dynamo
 from torch.autograd import forward_ad
 
 from xentropy._types import Arrays, Options
-from xentropy.dispatch import message
 from xentropy.errors import UnsupportedError
 from xentropy.formulas import formula as rules
 from xentropy.formulas import linear as heads
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.linear import Head, Layer, Operands
 from xentropy.formulas.softmax import cross_entropy_dense, cross_entropy_index
-from xentropy.formulas.statistics import REAL, Request, evaluate
+from xentropy.formulas.statistics import Request, evaluate
 from xentropy.kernels import linear as on_host
 
-from . import kernels
+from . import kernels, linear
 from .linear import LinearCall, are_plain, in_order, lent, statistics_of_rows
 from .namespace import followed
-from .rows import OverRows, Rows, pull_of
+from .rows import OverRows, Rows, over_rows, pull_of
 
-__all__ = ["losses", "statistics"]
+__all__ = ["losses", "refuse_tangents", "statistics"]
 
 
 def losses(head: Head, given: Operands) -> Any:
@@ -33,26 +33,30 @@ def losses(head: Head, given: Operands) -> Any:
         # An operator has no rules for the transforms of torch.func, and what stands for a rule in
         # compiled code is not mapped.
         return heads.losses(followed, head, given)
-    _refuse_tangents("linear_cross_entropy")
-    return _losses(*given, head.is_index, head.smoothing, head.z_loss, *head.layer)[0]
+    refuse_tangents()
+    return torch.ops.xentropy.linear(*given, *_options(head))[0]
 
 
 def statistics(layer: Layer, given: Operands, request: Request) -> Arrays:
     """Statistics of all rows."""
     if kernels.transforming():
         return heads.ask(followed, layer, given, request, _by_formulas)
-    _refuse_tangents("linear_softmax_statistics")
+    refuse_tangents()
     names = in_order(request).outputs
-    found = dict(zip(names, _statistics(*given, *layer, list(names), request.k), strict=True))
+    asked = torch.ops.xentropy.linear_statistics(*given, *layer, list(names), request.k)
+    found = dict(zip(names, asked, strict=True))
     return tuple(found[name] for name in request.outputs)
 
 
-def _refuse_tangents(call: str) -> None:
-    """An operator has none: https://github.com/pytorch/pytorch/pull/131116."""
-    if forward_ad._current_level >= 0:
-        rule = "torch.compile pushes no tangents of torch.autograd.forward_ad through operators."
-        hint = "call torch.func.jvp inside of what is compiled."
-        raise UnsupportedError(message(call, rule, {}, hint))
+def refuse_tangents() -> None:
+    """Inductor drops those of dual levels: https://github.com/pytorch/pytorch/issues/187284.
+
+    What is exported is not compiled, and its operators have tangents.
+    """
+    if forward_ad._current_level >= 0 and not kernels.exporting():
+        rule = "torch.compile drops the tangents of torch.autograd.forward_ad."
+        msg = f"xentropy: {rule}\nHint: compile torch.func.jvp of the function."
+        raise UnsupportedError(msg)
 
 
 def _by_formulas(request: Request) -> Arrays:
@@ -79,55 +83,58 @@ def _wanted_of(wanted: Any, saved: Any, *arguments: Any) -> Any:
     return [x.new_empty(x.shape) for x, want in pairs if want]
 
 
-def _gradients_by(gradients: Any, ctx: Any, saved: list[Any]) -> Any:
-    """Those of the arguments of an operator."""
-    given, others = ctx.saved_tensors[:_COUNT], ctx.others
-    wanted = list(ctx.needs_input_grad[:_COUNT])
-    found = iter(gradients(wanted, saved, *given, *others))
-    return (*(next(found) if want else None for want in wanted), *(None for _ in others))
+_library = torch.library.Library("xentropy", "FRAGMENT")
 
 
-def _differentiate(gradients: Any, rows_of: Callable[[Arrays], Rows]) -> None:
-    """Let the gradients be differentiated again, by the formulas."""
+def _define(name: str, schema: str, run: Any, fake: Any, derived: Any, transformed: Any) -> None:
+    """An operator, what autograd sees in its place, and the transforms of torch.func.
 
-    def keep(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.wanted, saved, *arguments = inputs
-        ctx.others = arguments[_COUNT:]
-        ctx.save_for_backward(*arguments[:_COUNT], *saved)
-
-    def backward(ctx: Any, upstream: Any) -> Any:
-        given, saved = ctx.saved_tensors[:_COUNT], ctx.saved_tensors[_COUNT:]
-        rows = rows_of((*given, *ctx.others))
-        cotangents = saved[: len(rows.results[: rows.reals])]
-        pull = pull_of(rows, [i for i, want in enumerate(ctx.wanted) if want])
-        _, of_saved, *needed = ctx.needs_input_grad[: 2 + _COUNT]
-        needed += of_saved[: len(cotangents)]
-        again = pull_of(pull, [i for i, need in enumerate(needed) if need])
-        pulled = iter(OverRows.apply(again, *given, *cotangents, *upstream))
-        found = [next(pulled) if need else None for need in needed]
-        rest = [None for _ in saved[len(cotangents) :]]
-        return (None, [*found[_COUNT:], *rest], *found[:_COUNT], *(None for _ in ctx.others))
-
-    gradients.register_autograd(backward, setup_context=keep)
+    `torch.library.custom_op` has no forward mode, and drops tangents in silence:
+    https://github.com/pytorch/pytorch/pull/131116. In torch.func it has no gradient either:
+    https://github.com/pytorch/pytorch/issues/179652.
+    """
+    tags = (torch.Tag.pt2_compliant_tag, torch.Tag.needs_fixed_stride_order)
+    _library.define(name + schema, tags=tags)
+    _library.impl(name, _disable_dynamo(run), "CompositeExplicitAutograd")
+    _library.impl(name, derived, "Autograd")
+    _library.impl(name, transformed, "FuncTorchDynamicLayerFrontMode")
+    torch.library.register_fake(f"xentropy::{name}", fake, lib=_library)
 
 
 # --- losses -----------------------------------------------------------------------------------
 
 
-def _called(arguments: Arrays) -> tuple[LinearCall, Operands]:
+def _called(arguments: Arrays) -> tuple[Head, Operands]:
     """The call that an operator was given."""
     is_index, smoothing, z_loss, *layer = arguments[_COUNT:]
     formula = cross_entropy_index if is_index else cross_entropy_dense
-    head = Head(Layer(*layer), formula, smoothing, z_loss)
-    return LinearCall(head), Operands(*arguments[:_COUNT])
+    return Head(Layer(*layer), formula, smoothing, z_loss), Operands(*arguments[:_COUNT])
 
 
-@torch.library.custom_op(
-    "xentropy::linear", mutates_args=(), schema=f"{_OF_HEAD} -> (Tensor, Tensor)"
-)
+class _Operators(LinearCall):
+    """A call that is evaluated by operators; the one for the losses has more to give."""
+
+    saved: Any = None
+
+    def losses(self, given: Operands) -> Any:
+        with torch._C._AutoDispatchBelowAutograd():
+            losses, self.saved = torch.ops.xentropy.linear(*given, *_options(self.head))
+        return losses
+
+    def gradients(self, wanted: tuple[bool, ...], cotangent: Any, given: Operands) -> Arrays:
+        saved = [cotangent, self.saved]
+        found = iter(_gradients(list(wanted), saved, *given, *_options(self.head)))
+        return tuple(next(found) if want else None for want in wanted)
+
+
+def _options(head: Head) -> Arrays:
+    return (head.is_index, head.smoothing, head.z_loss, *head.layer)
+
+
 def _losses(*arguments: Any) -> Any:
     """The losses, and what the kernels save for the gradients."""
-    call, given = _called(arguments)
+    head, given = _called(arguments)
+    call = LinearCall(head)
     losses = call.losses(given)
     if call.state is not None:
         return losses, torch.from_numpy(call.state.saved)
@@ -138,11 +145,21 @@ def _saved(hidden: Any) -> Any:
     return hidden.new_zeros((hidden.shape[0], on_host.SAVED), dtype=torch.float64)
 
 
-@_losses.register_fake
-def _(*arguments: Any) -> Any:
-    call, given = _called(arguments)
-    dtype = getattr(torch, call.head.layer.dtype)
+def _like_losses(*arguments: Any) -> Any:
+    head, given = _called(arguments)
+    dtype = getattr(torch, head.layer.dtype)
     return given.hidden.new_empty((given.hidden.shape[0],), dtype=dtype), _saved(given.hidden)
+
+
+def _derived_losses(*arguments: Any) -> Any:
+    head, given = _called(arguments)
+    call = _Operators(head)
+    return linear.of_call(call, given), call.saved
+
+
+def _transformed_losses(*arguments: Any) -> Any:
+    head, given = _called(arguments)
+    return linear.losses(head, given), _saved(given.hidden)
 
 
 @torch.library.custom_op(
@@ -152,9 +169,10 @@ def _(*arguments: Any) -> Any:
 )
 def _gradients(wanted: Any, saved: Any, *arguments: Any) -> Any:
     """The gradients wanted, of the cotangent and of what the kernels saved."""
-    (call, given), (cotangent, kept) = _called(arguments), saved
+    (head, given), (cotangent, kept) = _called(arguments), saved
+    call = LinearCall(head)
     if are_plain((*given, cotangent)):
-        call.state = on_host.restored(call.head, lent(given), kept.numpy())
+        call.state = on_host.restored(head, lent(given), kept.numpy())
     found = call.gradients(tuple(wanted), cotangent, given)
     # Sums are wider than half precision.
     pairs = zip(found, given, strict=True)
@@ -162,26 +180,14 @@ def _gradients(wanted: Any, saved: Any, *arguments: Any) -> Any:
 
 
 _gradients.register_fake(_wanted_of)
-
-
-def _keep(ctx: Any, inputs: Any, output: Any) -> None:
-    ctx.save_for_backward(*inputs[:_COUNT], output[1])
-    ctx.others = inputs[_COUNT:]
-
-
-def _backward(ctx: Any, cotangent: Any, _: Any) -> Any:
-    return _gradients_by(_gradients, ctx, [cotangent, ctx.saved_tensors[-1]])
-
-
-_losses.register_autograd(_backward, setup_context=_keep)
-
-
-def _rows_of_losses(arguments: Arrays) -> Rows:
-    call, given = _called(arguments)
-    return call.rows(given)
-
-
-_differentiate(_gradients, _rows_of_losses)
+_define(
+    "linear",
+    f"{_OF_HEAD} -> (Tensor, Tensor)",
+    _losses,
+    _like_losses,
+    _derived_losses,
+    _transformed_losses,
+)
 
 
 # --- statistics -------------------------------------------------------------------------------
@@ -195,17 +201,13 @@ def _asked(arguments: Arrays) -> tuple[Layer, Operands, Request]:
     return whole, Operands(*arguments[:_COUNT]), request
 
 
-@torch.library.custom_op(
-    "xentropy::linear_statistics", mutates_args=(), schema=f"{_OF_ROWS} -> Tensor[]"
-)
 def _statistics(*arguments: Any) -> Any:
     """What is asked for; those first that have derivatives."""
     layer, given, asked = _asked(arguments)
-    return list(OverRows.apply(statistics_of_rows(layer, given, asked), *given))
+    return list(over_rows(statistics_of_rows(layer, given, asked), given))
 
 
-@_statistics.register_fake
-def _(*arguments: Any) -> Any:
+def _like_statistics(*arguments: Any) -> Any:
     layer, given, asked = _asked(arguments)
     count = given.hidden.shape[0]
     dtypes = {"rank": torch.int64, "correct": torch.bool, "top_k": torch.int64}
@@ -213,6 +215,31 @@ def _(*arguments: Any) -> Any:
     shapes = [(count, asked.k) if name == "top_k" else (count,) for name in asked.outputs]
     pairs = zip(shapes, asked.outputs, strict=True)
     return [given.hidden.new_empty(s, dtype=dtypes.get(name, real)) for s, name in pairs]
+
+
+def _derived_statistics(*arguments: Any) -> Any:
+    """By operators, as a function of rows whose gradients are by operators too."""
+    layer, given, asked = _asked(arguments)
+    rows, others = statistics_of_rows(layer, given, asked), arguments[_COUNT:]
+
+    def whole(*given: Any) -> Arrays:
+        with torch._C._AutoDispatchBelowAutograd():
+            return tuple(torch.ops.xentropy.linear_statistics(*given, *others))
+
+    def pulled(moving: list[int]) -> Rows:
+        wanted = [i in moving for i in range(_COUNT)]
+
+        def gradients(*arrays: Any) -> Arrays:
+            given, cotangents = arrays[:_COUNT], list(arrays[_COUNT:])
+            return tuple(_gradients_of_statistics(wanted, cotangents, *given, *others))
+
+        return replace(pull_of(rows, moving), whole=gradients)
+
+    return list(OverRows.apply(replace(rows, whole=whole, pulled=pulled), *given))
+
+
+def _transformed_statistics(*arguments: Any) -> Any:
+    return list(linear.statistics(*_asked(arguments)))
 
 
 @torch.library.custom_op(
@@ -225,36 +252,17 @@ def _gradients_of_statistics(wanted: Any, cotangents: Any, *arguments: Any) -> A
     layer, given, asked = _asked(arguments)
     moving = [i for i, want in enumerate(wanted) if want]
     pull = pull_of(statistics_of_rows(layer, given, asked), moving)
-    found = OverRows.apply(pull, *given, *cotangents)
+    found = over_rows(pull, (*given, *cotangents))
     # Sums are wider than half precision.
     return [x.to(given[i].dtype).contiguous() for i, x in zip(moving, found, strict=True)]
 
 
 _gradients_of_statistics.register_fake(_wanted_of)
-
-
-def _keep_all(ctx: Any, inputs: Any, output: Any) -> None:
-    ctx.save_for_backward(*inputs[:_COUNT])
-    ctx.others = inputs[_COUNT:]
-    ctx.like = [(x.shape, x.dtype) for x in output]
-
-
-def _backward_of_statistics(ctx: Any, cotangents: Any) -> Any:
-    hidden, names = ctx.saved_tensors[0], ctx.others[-2]
-    real = [c for name, c in zip(names, cotangents, strict=True) if name in REAL]
-    whole = [
-        hidden.new_zeros(shape, dtype=dtype) if c is None else c
-        for c, (shape, dtype) in zip(real, ctx.like, strict=False)
-    ]
-    return _gradients_by(_gradients_of_statistics, ctx, whole)
-
-
-_statistics.register_autograd(_backward_of_statistics, setup_context=_keep_all)
-
-
-def _rows_of_statistics(arguments: Arrays) -> Rows:
-    layer, given, asked = _asked(arguments)
-    return statistics_of_rows(layer, given, asked)
-
-
-_differentiate(_gradients_of_statistics, _rows_of_statistics)
+_define(
+    "linear_statistics",
+    f"{_OF_ROWS} -> Tensor[]",
+    _statistics,
+    _like_statistics,
+    _derived_statistics,
+    _transformed_statistics,
+)

@@ -31,6 +31,7 @@ __all__ = [
     "in_order",
     "lent",
     "losses",
+    "of_call",
     "statistics",
     "statistics_of_rows",
 ]
@@ -40,7 +41,12 @@ def losses(head: Head, given: Operands) -> Any:
     """The losses, (N,)."""
     recorded = torch.is_grad_enabled()
     wanted = tuple(recorded and x is not None and x.requires_grad for x in given[:3])
-    return _Linear.apply(LinearCall(head, wanted), *given)
+    return of_call(LinearCall(head, wanted), given)
+
+
+def of_call(call: LinearCall, given: Operands) -> Any:
+    """The losses of a call, (N,), in every mode and under every transform."""
+    return _Linear.apply(call, *given)
 
 
 def evaluate(head: Head, given: Operands) -> Any:
@@ -217,7 +223,7 @@ class _Wanted:
 
 
 class _Gradients(torch.autograd.Function):
-    """The gradients wanted, to be differentiated again."""
+    """The gradients wanted, to be of_call again."""
 
     generate_vmap_rule = True
 

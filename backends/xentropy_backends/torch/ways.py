@@ -106,29 +106,49 @@ class _Module(torch.nn.Module):
         return self.f(*arrays)
 
 
-def _open(arrays: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Which dimensions may have any length: those of the rows."""
-    rows = {0: torch.export.Dim("rows", min=2)}
-    return tuple(rows if len(x) == len(arrays[0]) else None for x in arrays)
+def _exported(derive: Derive, any_length: bool = False) -> Derive:
+    """What is derived of an exported module, which is made ahead of the first call.
 
-
-def _exported(any_length: bool = False) -> Derive:
-    """Exported when it is called first; for more rows, too, that stand along the first axes."""
+    For more rows, too, that stand along the first axes.
+    """
 
     def exported(f: Run) -> Run:
-        found: list[Any] = []
+        found: list[Run] = []
 
         def run(*arrays: Any) -> Any:
             if not found:
-                plain = tuple(torch.zeros(x.shape, dtype=x.dtype, device=x.device) for x in arrays)
-                given = (_open(plain),) if any_length else None  # of what `forward` takes together
-                exported = torch.export.export(_Module(f), plain, dynamic_shapes=given)
-                found.append(exported.module())
+                found.append(derive(_module(f, _seen(derive, f, arrays), any_length)))
             return found[0](*arrays)
 
         return run
 
     return exported
+
+
+def _seen(derive: Derive, f: Run, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arrays like those that a function meets inside of what is derived of it."""
+    found: list[Any] = []
+
+    def noting(*inner: Any) -> Any:
+        found[:] = [torch.zeros(x.shape, dtype=x.dtype, device=x.device) for x in inner]
+        return f(*inner)
+
+    derive(noting)(*arrays)
+    return tuple(found)
+
+
+def _module(f: Run, arrays: tuple[Any, ...], any_length: bool) -> Run:
+    rows = {0: torch.export.Dim("rows", min=2)}
+    open_ = (
+        tuple(rows if len(x) == len(arrays[0]) else None for x in arrays) if any_length else None
+    )
+    given = None if open_ is None else (open_,)  # of what `forward` takes together
+    module: Run = torch.export.export(_Module(f), arrays, dynamic_shapes=given).module()
+    return module
+
+
+def _each(derived: Mapping[str, Derive], **options: Any) -> Mapping[str, Derive]:
+    return {name: _exported(each, **options) for name, each in derived.items()}
 
 
 WAYS: Mapping[str, Mapping[str, Derive]] = {
@@ -137,7 +157,8 @@ WAYS: Mapping[str, Mapping[str, Derive]] = {
     "torch.compile": through(_compiled(False), _some("value", "gradient", "jvp", "jacobian")),
     "torch.compile of torch.func": then(FUNC, _compiled(False)),
     "torch.compile, dynamic shapes": then(FUNC, _compiled(True)),
-    "torch.export": through(_exported(), EAGER),
+    "torch.export": _each(EAGER),
+    "torch.func of torch.export": _each(FUNC),
     "autocast to float16": then(EAGER, _within(lambda: torch.autocast("cpu", torch.float16))),
     "autocast to bfloat16": then(EAGER, _within(lambda: torch.autocast("cpu", torch.bfloat16))),
 }
@@ -146,5 +167,5 @@ LENGTHS: Mapping[str, Mapping[str, Derive]] = {
     "torch.compile of torch.func": {
         name: joined(FUNC[name], _compiled(True)) for name in ("value", "gradient")
     },
-    "torch.export": through(_exported(any_length=True), _some("value", "gradient")),
+    "torch.export": _each(_some("value", "gradient"), any_length=True),
 }
