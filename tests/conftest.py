@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
+import re
 import sys
 import tomllib
 from fnmatch import fnmatchcase
@@ -85,7 +87,10 @@ def waits(item: pytest.Item, config: pytest.Config) -> bool:
 
 
 def known_failures(name: str) -> list[dict[str, Any]]:
-    """The entries of a backend's ``xfails.toml``: ``test`` (a pattern), ``reason``, ``link``."""
+    """The entries of a backend's ``xfails.toml``: ``test`` (a pattern), ``reason``, ``link``.
+
+    And, if it is an exception of its own, what it ``raises`` and what that ``says``.
+    """
     room = ROOMS / ("array_api" if name in ("array_api_strict", "cupy") else name)
     entries = tomllib.loads((room / "xfails.toml").read_text(encoding="utf-8")).get("xfail", [])
     for entry in entries:
@@ -107,4 +112,13 @@ def expect_failures(items: list[pytest.Item], entries: list[dict[str, Any]]) -> 
             raise pytest.UsageError(msg)
         for item in found:
             reason = f"{entry['reason']} {entry['link']}"
-            item.add_marker(pytest.mark.xfail(strict=True, reason=reason))
+            item.add_marker(pytest.mark.xfail(strict=True, reason=reason, raises=raised_by(entry)))
+
+
+def raised_by(entry: dict[str, Any]) -> pytest.RaisesExc[BaseException] | None:
+    """The exception of a known failure, so that any other fails; None for any."""
+    if "raises" not in entry:
+        return None
+    module, _, name = str(entry["raises"]).rpartition(".")
+    kind: type[BaseException] = getattr(importlib.import_module(module), name)
+    return pytest.RaisesExc(kind, match=re.escape(entry["says"]))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import xentropy
+from tests.conftest import raised_by
 from tests.matrix import COLUMN_TESTS, ENTRIES, Entry, dtype_of
 from xentropy.testing import COLUMNS, Harness, load_harness
 
@@ -61,6 +62,15 @@ def test_a_cell_is_there_or_told_of(harness: Harness) -> None:
 def test_every_public_loss_has_a_row() -> None:
     public = {name for name in xentropy.__all__ if not name.endswith("Error")}
     assert set(ENTRIES) == public - NO_LOSSES
+
+
+def test_a_known_failure_is_that_one() -> None:
+    """Another exception, or the same that says something else, fails."""
+    known = raised_by({"raises": "xentropy.errors.ShapeError", "says": "(2, 3)"})
+    assert known is not None
+    assert known.matches(xentropy.ShapeError("must be (2, 3)."))
+    assert not known.matches(xentropy.ShapeError("must be 2 or 3."))
+    assert not known.matches(ValueError("must be (2, 3)."))
 
 
 @pytest.mark.parametrize("column", COLUMNS)

@@ -87,14 +87,15 @@ class _Torch(AutodiffBackend):
             saving = torch.is_grad_enabled() and arrays[0].requires_grad
             rule = EagerRule if kernels.transforming() else PlainRule
             return rule.apply(kernels.Kernel(xp, formula, options, upstream), saving, *arrays)
-        # What stands for a rule in compiled code is not mapped, as torch.func does for a Hessian.
-        moving = any(x is not None and x.requires_grad for x in arrays)
-        is_followed = kernels.transforming() or kernels.exporting()
-        if moving and not is_followed:
+        if kernels.transforming() or kernels.exporting():
+            # What stands for a rule in compiled code is not mapped, as torch.func does for a
+            # Hessian.
+            return rules.value(followed, formula, arrays, options)
+        compiled.refuse_tangents()
+        if any(x is not None and x.requires_grad for x in arrays):
             return Rule.apply(formula, options, *arrays)
         # Without a gradient Dynamo would hand a context to `forward`, which has none.
-        namespace = followed if is_followed else xp
-        return rules.value(namespace, formula, arrays, options)
+        return rules.value(xp, formula, arrays, options)
 
     def linear(self, head: Head, given: Operands) -> Any:
         return (compiled if torch.compiler.is_compiling() else linear).losses(head, given)
