@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -85,6 +86,20 @@ WAYS = [
     (vmap_of_gradient, loss),
     (jvp_of_gradient, loss),
 ]
+
+
+def test_the_backward_pass_lets_go_of_the_features(torch: Any) -> None:
+    """Where the graph is not retained, though the loss is still there."""
+    x = single(rng("features").normal(size=(ROWS, FEATURES)))
+    memory, w = weakref.ref(x), torch.ones(9, FEATURES).requires_grad_()
+    total = loss(torch.from_numpy(x), w, torch.zeros(ROWS, dtype=torch.int64))
+    del x
+    total.backward(retain_graph=True)
+    assert memory() is not None
+    once = w.grad.clone()
+    total.backward()
+    assert torch.equal(w.grad, 2 * once)
+    assert memory() is None
 
 
 @pytest.mark.parametrize(("way", "f"), WAYS, ids=lambda f: f.__name__)

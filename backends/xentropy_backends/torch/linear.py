@@ -114,6 +114,9 @@ def _all_once(
     return (first, *rules.vjp(xp, formula, arrays, options, wrt, cotangent)[1:])
 
 
+_NONE = Operands(*(None for _ in Operands._fields))
+
+
 class LinearCall:
     """What evaluates one call; it remembers that of the losses for that of the gradients."""
 
@@ -125,7 +128,9 @@ class LinearCall:
         """By the kernels on the CPU, else by the formula."""
         if are_plain(given):
             with np.errstate(all="ignore"):
-                found, self.state = on_host.losses(self.head, lent(given), wanted=self._wanted)
+                found, state = on_host.losses(self.head, lent(given), wanted=self._wanted)
+            # Autograd keeps the operands, and lets go of them after the backward pass.
+            self.state = state._replace(given=_NONE)
             return torch.from_numpy(found)
         return OverRows.apply(self.rows(given), *given)[0]
 
@@ -136,7 +141,9 @@ class LinearCall:
         if any(by_kernel) and are_plain((*given, cotangent)):
             if self.state is None:
                 self.losses(given)
-            found[:3] = _pulled(self.state, cotangent, by_kernel)
+            assert self.state is not None
+            state = self.state._replace(given=lent(given))
+            found[:3] = _pulled(state, cotangent, by_kernel)
             wanted = (False, False, False, *wanted[3:])
         moving = [i for i, want in enumerate(wanted) if want]
         if moving:
