@@ -23,6 +23,7 @@ __all__ = [
     "MEMORY",
     "Kernel",
     "accelerated",
+    "again",
     "is_plain",
     "lend",
     "plain_cross_entropy",
@@ -94,6 +95,11 @@ transforming: Callable[[], bool] = getattr(
 
 # Absent before 2.7: there what is exported loses digits of confident rows.
 exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)
+
+
+def again() -> bool:
+    """Whether what a backward pass computes may be differentiated in its turn, in either mode."""
+    return torch.is_grad_enabled() or forward_ad._current_level >= 0
 
 
 def lend(x: Any) -> Any:

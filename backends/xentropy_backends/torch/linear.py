@@ -206,7 +206,7 @@ class _Linear(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: Any) -> Any:
         wanted = tuple(ctx.needs_input_grad[1:])
         given = ctx.saved_tensors
-        if not torch.is_grad_enabled():
+        if not kernels.again():
             return (None, *ctx.call.gradients(wanted, cotangents[0], Operands(*given)))
         found = iter(_Gradients.apply(_Wanted(ctx.call, wanted), cotangents[0], *given))
         return (None, *(next(found) if want else None for want in wanted))

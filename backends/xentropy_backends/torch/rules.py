@@ -70,7 +70,7 @@ class EagerRule(torch.autograd.Function):
         wrt, first = _wanted(kernel.formula, ctx.needs_input_grad[2:]), None
         if wrt[0]:
             # Differentiated again only where somebody may: the rule costs as much as a small call.
-            again = torch.is_grad_enabled()
+            again = kernels.again()
             x, *others = arrays
             if next(iter(kernel.formula.roles.values())) == "summands":
                 # A sum has the same gradient whatever they are: nothing is pulled through them.
@@ -173,7 +173,7 @@ class Plain(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:
         (cotangent,) = cotangents
-        again = torch.is_grad_enabled()
+        again = kernels.again()
         if ctx.early and not again and _is_one(cotangent):
             return (ctx.early.pop(), *_NO_GRADIENTS)
         x, labels = ctx.saved_tensors
