@@ -35,6 +35,9 @@ BACKENDS = (
     "cupy",  # by the folder of the standard; it needs a GPU
 )
 
+# Where the cells are run again, on each device.
+ON_A_DEVICE = "tests/test_matrix.py::test_cell[", "tests/test_gpu.py::test_cell[*-"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -104,15 +107,20 @@ def expect_failures(items: list[pytest.Item], entries: list[dict[str, Any]]) -> 
     """Mark the known failures, strictly; an entry that matches nothing is an error."""
     files = {item.nodeid.partition("::")[0] for item in items}
     for entry in entries:
-        # Square brackets of a node id stand for themselves.
-        pattern = entry["test"].replace("[", "[[]")
-        found = [item for item in items if fnmatchcase(item.nodeid, pattern)]
+        found = matching(items, entry["test"])
         if not found and entry["test"].partition("::")[0] in files:
             msg = f"xfails.toml: {entry['test']} matches no test."
             raise pytest.UsageError(msg)
-        for item in found:
+        again = entry["test"].replace(*ON_A_DEVICE)
+        for item in {*found, *matching(items, again)}:
             reason = f"{entry['reason']} {entry['link']}"
             item.add_marker(pytest.mark.xfail(strict=True, reason=reason, raises=raised_by(entry)))
+
+
+def matching(items: list[pytest.Item], test: str) -> list[pytest.Item]:
+    """The tests of a pattern, in which square brackets stand for themselves."""
+    pattern = test.replace("[", "[[]")
+    return [item for item in items if fnmatchcase(item.nodeid, pattern)]
 
 
 def raised_by(entry: dict[str, Any]) -> pytest.RaisesExc[BaseException] | None:

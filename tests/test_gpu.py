@@ -41,6 +41,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(autouse=True)
 def _there(harness: Harness, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(harness, "device", device)
+    has_float64 = harness.float64 and device not in harness.narrow_devices
+    monkeypatch.setattr(harness, "float64", has_float64)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

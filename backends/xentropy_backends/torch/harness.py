@@ -45,6 +45,7 @@ class _Torch(Harness):
     ways: ClassVar = WAYS
     lengths: ClassVar = LENGTHS
     followed_way = "torch.export"
+    narrow_devices = ("mps",)
 
     def compiles_nothing(self) -> AbstractContextManager[Any]:
         found: AbstractContextManager[Any] = torch._dynamo.config.patch(error_on_recompile=True)

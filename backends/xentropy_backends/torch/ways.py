@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -82,10 +81,10 @@ def _compiled(dynamic: bool) -> Derive:
     return compiled
 
 
-def _within(context: Callable[[], AbstractContextManager[Any]]) -> Derive:
+def _autocast(dtype: torch.dtype) -> Derive:
     def within(f: Run) -> Run:
         def run(*arrays: Any) -> Any:
-            with context():
+            with torch.autocast(arrays[0].device.type, dtype):
                 return f(*arrays)
 
         return run
@@ -159,8 +158,8 @@ WAYS: Mapping[str, Mapping[str, Derive]] = {
     "torch.compile, dynamic shapes": then(FUNC, _compiled(True)),
     "torch.export": _each(EAGER),
     "torch.func of torch.export": _each(FUNC),
-    "autocast to float16": then(EAGER, _within(lambda: torch.autocast("cpu", torch.float16))),
-    "autocast to bfloat16": then(EAGER, _within(lambda: torch.autocast("cpu", torch.bfloat16))),
+    "autocast to float16": then(EAGER, _autocast(torch.float16)),
+    "autocast to bfloat16": then(EAGER, _autocast(torch.bfloat16)),
 }
 LENGTHS: Mapping[str, Mapping[str, Derive]] = {
     "torch.compile": through(_compiled(True), _some("value", "gradient")),

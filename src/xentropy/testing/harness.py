@@ -55,6 +55,8 @@ class Harness:
     followed_way: ClassVar[str | None] = None
     #: Those of the ways in which there is no float64.
     narrow_ways: ClassVar[Collection[str]] = ()
+    #: Those of the `accelerators` that have no float64.
+    narrow_devices: ClassVar[Collection[str]] = ()
     #: Whether float64 arrays exist as this process is configured.
     float64 = True
     #: Where `array` puts arrays, one of `accelerators`; None for the CPU.
