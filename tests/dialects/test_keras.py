@@ -88,6 +88,17 @@ def test_labels_have_gradients_too() -> None:
     np.testing.assert_allclose(gradient, [[0.8 * np.log(2)] * 2])
 
 
+@pytest.mark.parametrize("label", ["0.5", "-0.25", "nan", "inf"])
+def test_labels_that_are_no_whole_numbers(harness: Harness, label: str) -> None:
+    """They are named as they came; those that are whole are indices."""
+    probs = harness.array(PROBS[2:])
+    given = [harness.array(np.array([1, float(x)], np.float32)) for x in (2, label)]
+    found = keras.sparse_categorical_crossentropy(given[0], probs)
+    np.testing.assert_allclose(harness.numpy(found), -np.log(PROBS[[2, 3], [1, 2]]), rtol=1e-6)
+    with pytest.raises(xentropy.LabelError, match=rf"`y_true` .* labels\[1\] is {label}\."):
+        keras.sparse_categorical_crossentropy(given[1], probs)
+
+
 def test_a_tensor_carries_its_mask(harness: Harness) -> None:
     predictions = harness.array(PROBS)
     try:

@@ -11,8 +11,8 @@ import numpy as np
 
 from xentropy import _steps as steps
 from xentropy.dialects._speech import spoken
-from xentropy.dispatch import Backend, backend_of, is_weak
-from xentropy.errors import DTypeError, OptionError, ShapeError, UnsupportedError
+from xentropy.dispatch import Backend, backend_of, is_weak, message
+from xentropy.errors import DTypeError, LabelError, OptionError, ShapeError, UnsupportedError
 from xentropy.validation import Call
 
 __all__ = [
@@ -135,16 +135,33 @@ def row_mean(losses: Any, axis: int | None = -1) -> Any:
 
 
 def indices(y_true: Any, ignored: int | None) -> Any:
-    """Labels as integers: whole numbers as they are, others as an index that is none."""
+    """Labels as integers: whole numbers as they are, others as an index that is none.
+
+    Where they can be read for free, others are refused.
+    """
     backend = backend_of(y_true)
     xp, kind = backend.xp, backend.dtype_name(y_true)
     if "int" in kind:
         return y_true
+    host = backend.concrete(y_true)
+    if host is not None:
+        _require_whole(np.asarray(host, np.float64), y_true)
     given = y_true if kind == "float64" else xp.astype(y_true, xp.float32)
     wrong = -1 if ignored != -1 else -2
     fitting = xp.where(xp.abs(given) < 2.0**31, given, wrong)
     whole = xp.astype(fitting, getattr(xp, backend.index_dtype(y_true)))
     return xp.where(xp.astype(whole, given.dtype) == given, whole, wrong)
+
+
+def _require_whole(host: Any, y_true: Any) -> None:
+    bad = ~(np.isfinite(host) & (host == np.trunc(host)))
+    if not bad.any():
+        return
+    at = tuple(int(i) for i in np.argwhere(bad)[0])
+    place = f"labels[{', '.join(map(str, at))}]" if at else "labels"
+    rule = f"`labels` must be whole numbers; {place} is {host[at]:g}."
+    hint = "labels that are distributions need the loss without `sparse` in its name."
+    raise LabelError(message("keras", rule, {"labels": y_true}, hint))
 
 
 _DTYPES = ("float16", "bfloat16", "float32", "float64")
