@@ -47,7 +47,7 @@ def test_nothing_is_read(harness: Harness, entry: Entry, column: str) -> None:
     """On what passes for an accelerator: reading a number would wait for all that is under way."""
     unreadable, accelerator = harness.unreadable(), harness.accelerator()
     if unreadable is None or accelerator is None:
-        pytest.skip("see Harness.unreadable")
+        pytest.skip(harness.reads)
     run = harness.ways["eager"][column](entry.function)
     given = tuple(entry.case.give(harness, "float32").values())
     with accelerator, unreadable:
@@ -58,7 +58,7 @@ def test_nothing_is_read(harness: Harness, entry: Entry, column: str) -> None:
 def test_reading_would_be_seen(harness: Harness) -> None:
     unreadable = harness.unreadable()
     if unreadable is None:
-        pytest.skip("see Harness.unreadable")
+        pytest.skip(harness.reads)
     x = harness.array(np.ones(()))
     with unreadable, pytest.raises(AssertionError, match="was read"):
         bool(x)

@@ -53,6 +53,8 @@ class Harness:
     compiles_lengths = False
     #: That of the ways, if there is one, whose derivatives follow values and see no partials.
     followed_way: ClassVar[str | None] = None
+    #: What is to be known where `unreadable` can tell nothing.
+    reads: ClassVar[str] = "its arrays lie in the memory of the host"
     #: Those of the ways in which there is no float64.
     narrow_ways: ClassVar[Collection[str]] = ()
     #: Those of the `accelerators` that have no float64.
