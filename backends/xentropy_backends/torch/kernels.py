@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -211,6 +212,13 @@ def _is_sure(least: float) -> bool:
     return least > _SURE
 
 
+class _Kept:
+    """What a gradient needs of the call of its losses."""
+
+    def __init__(self, state: calls.State) -> None:
+        self.state = state
+
+
 class Kernel:
     """What evaluates one call in eager mode: a kernel, the own softmax, or the formula.
 
@@ -222,7 +230,7 @@ class Kernel:
     ) -> None:
         self._xp = xp
         self.formula, self.options, self.upstream = formula, options, upstream
-        self.state: calls.State | None = None
+        self._kept: Callable[[], _Kept | None] = lambda: None
 
     def value(self, saving: bool, arrays: Arrays) -> Any:
         """The value; with ``saving`` what the gradient needs is kept, or the gradient itself."""
@@ -239,10 +247,11 @@ class Kernel:
             call = (self.formula, _at_home(arrays), self.options)
             return fused.gradient(self._xp, _fused_ops, *call, cotangent)
         if self._is_on_host(arrays) and is_plain(cotangent):
-            if self.state is None:
+            if self._kept() is None:
                 self._losses(True, arrays)
-            assert self.state is not None
-            return take(calls.gradient(self.state, lend(cotangent)))
+            kept = self._kept()
+            assert kept is not None
+            return take(calls.gradient(kept.state, lend(cotangent)))
         return self.first_partial(cotangent, *arrays)
 
     def first_partial(self, cotangent: Any, *arrays: Any) -> Any:
@@ -253,10 +262,25 @@ class Kernel:
     def _losses(self, saving: bool, arrays: Arrays) -> Any:
         lent = (lend(arrays[0]), *(lend(_widened(x)) for x in arrays[1:]))
         with np.errstate(all="ignore"):
-            losses, self.state = calls.losses(
+            losses, state = calls.losses(
                 self.formula, lent, self.options, saving=saving, upstream=self.upstream
             )
+        if state is not None:
+            kept = _Kept(state)
+            self._kept = lambda: kept
         return losses
+
+    def hand_over(self) -> Any:
+        """A tensor that alone holds what the gradient needs; None where there is nothing.
+
+        Autograd lets go of it, as of all that is saved, after a backward pass that is the last.
+        """
+        kept = self._kept()
+        if kept is None:
+            return None
+        holder: Any = torch.empty(0)
+        holder.kept, self._kept = kept, weakref.ref(kept)
+        return holder
 
     def _is_fused(self, arrays: Arrays) -> bool:
         if self.formula not in fused.FORMULAS or not accelerated(arrays[0]):

@@ -66,7 +66,7 @@ class EagerRule(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:
-        kernel, arrays = ctx.kernel, ctx.saved_tensors
+        kernel, arrays = ctx.kernel, _arrays(ctx)
         wrt, first = _wanted(kernel.formula, ctx.needs_input_grad[2:]), None
         if wrt[0]:
             # Differentiated again only where somebody may: the rule costs as much as a small call.
@@ -89,7 +89,7 @@ class EagerRule(torch.autograd.Function):
             None if role == "constant" else t
             for t, role in zip(tangents[2:], formula.roles.values(), strict=True)
         )
-        call = (xp, formula, ctx.saved_tensors, ctx.kernel.options)
+        call = (xp, formula, _arrays(ctx), ctx.kernel.options)
         found = rules.jvp(*call, moving)
         # PyTorch takes no None for a zero: it asserts that the tangent is floating.
         return torch.zeros_like(rules.value(*call)) if found is None else found
@@ -104,12 +104,19 @@ class PlainRule(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, kernel: kernels.Kernel, saving: bool, *arrays: Any) -> Any:
         ctx.kernel = kernel
-        ctx.save_for_backward(*arrays)
+        result = kernel.value(saving, arrays)
+        ctx.save_for_backward(*arrays, kernel.hand_over())
         ctx.save_for_forward(*arrays)
-        return kernel.value(saving, arrays)
+        return result
 
     backward = EagerRule.backward
     jvp = EagerRule.jvp
+
+
+def _arrays(ctx: Any) -> Arrays:
+    """Those of the formula, of what is saved."""
+    saved: Arrays = ctx.saved_tensors
+    return saved[: len(ctx.kernel.formula.roles)]
 
 
 def _gradient(kernel: kernels.Kernel, cotangent: Any, *arrays: Any) -> Any:
