@@ -72,7 +72,8 @@ def length(x: Any, axis: int) -> Any:
 def zeros_like(x: Any, dtype: Any) -> Any:
     """Zeros that no graph keeps as a constant, to copy them when it runs."""
     shape = [length(x, i) for i in range(x.shape.rank)]
-    return tf.stop_gradient(tf.raw_ops.Empty(shape=shape, dtype=dtype, init=True))
+    zero = tf.reduce_sum(tf.cast(tf.reshape(x, (-1,))[:1] > float("inf"), dtype))
+    return tf.stop_gradient(tf.fill(shape, zero))
 
 
 class Step(NamedTuple):

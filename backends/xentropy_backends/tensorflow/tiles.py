@@ -54,7 +54,28 @@ def losses(xp: Namespace, head: Head, blocks: Blocks) -> Arrays:
 
 
 def gradients(xp: Namespace, head: Head, blocks: Blocks, slopes: Any, cotangent: Any) -> list[Any]:
-    """The gradients by hidden and weight, and by the bias if there is one."""
+    """The gradients by hidden and weight, and by the bias if there is one.
+
+    Nothing in the loops asks for a device or allocates: of what would, a graph keeps also what only
+    makes a gradient that nobody asks for.
+    """
+    given = (xp, head, blocks, slopes, cotangent)
+    # On the CPU a scatter copies its tensor, and XLA has no other; compilers know this branch.
+    # https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/core/kernels/scatter_nd_op.cc
+    found: list[Any] = tf.switch_case(
+        tf.raw_ops.DeviceIndex(device_names=["CPU"]),
+        [
+            lambda: _gradients(*given, _added_in_place),
+            lambda: _gradients(*given, tf.tensor_scatter_nd_add),
+        ],
+    )
+    return found
+
+
+def _gradients(
+    xp: Namespace, head: Head, blocks: Blocks, slopes: Any, cotangent: Any, scatter: Any
+) -> list[Any]:
+    """The same, with what adds to some rows."""
     xp, dtype = _plain(xp, head.layer), getattr(xp, head.layer.dtype)
     operands, own = blocks.operands, (slopes, blocks.of_rows(cotangent))
     number, n = length(operands.hidden, 0), operands.weight.shape[0]
@@ -70,7 +91,7 @@ def gradients(xp: Namespace, head: Head, blocks: Blocks, slopes: Any, cotangent:
             *part, slope, c = (x[i] if is_row else x for x, is_row in pairs)
             pieces, product = formulas.gradients(xp, head, Operands(*part), slope, c)
             sums = (old + tf.cast(x, dtype) for old, x in zip(found[1:], pieces, strict=True))
-            return i + 1, (_added(found[0], [[i]], product[None]), *sums)
+            return i + 1, (_added(scatter, found[0], [[i]], product[None]), *sums)
 
         start = found[0], *(zeros_like(tile[i], dtype) for i in of_classes)
         _, (by_hidden, *pieces) = tf.while_loop(
@@ -78,7 +99,7 @@ def gradients(xp: Namespace, head: Head, blocks: Blocks, slopes: Any, cotangent:
         )
         rows = (first + tf.range(size))[:, None]
         pairs = zip(found[1:], pieces, strict=True)
-        return by_hidden, *(_added(x, rows, tf.cast(part, x.dtype)) for x, part in pairs)
+        return by_hidden, *(_added(scatter, x, rows, tf.cast(part, x.dtype)) for x, part in pairs)
 
     start = (
         zeros_like(operands.hidden, dtype),
@@ -162,20 +183,20 @@ def _slice(x: Any, first: Any, number: int, axis: int = 0) -> Any:
     return part
 
 
-def _added(whole: Any, rows: Any, part: Any) -> Any:
-    """The whole with a part added to some rows, in place where nothing else reads it."""
+def _in_place(whole: Any, rows: Any, part: Any) -> Any:
+    return tf.raw_ops.ScatterNdNonAliasingAdd(input=whole, indices=rows, updates=part)
+
+
+def _added_in_place(whole: Any, rows: Any, part: Any) -> Any:
+    """The whole with a part added to some rows, where nothing else reads it."""
+    return tf.raw_ops.ScatterNdNonAliasingAdd(input=whole, indices=rows, updates=part)
+
+
+def _added(scatter: Any, whole: Any, rows: Any, part: Any) -> Any:
+    """The whole with a part added, by ``scatter`` where it is of some rows."""
     if part.shape.is_fully_defined() and part.shape == whole.shape:
         return whole + part
-    # On the CPU a scatter copies its tensor, and XLA has no other; compilers know this branch.
-    # https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/core/kernels/scatter_nd_op.cc
-    in_place = tf.raw_ops.ScatterNdNonAliasingAdd
-    return tf.switch_case(
-        tf.raw_ops.DeviceIndex(device_names=["CPU"]),
-        [
-            lambda: in_place(input=whole, indices=rows, updates=part),
-            lambda: tf.tensor_scatter_nd_add(whole, rows, part),
-        ],
-    )
+    return scatter(whole, rows, part)
 
 
 # --- what tf.vectorized_map lacks -------------------------------------------------------------
@@ -193,5 +214,5 @@ def _stacked(op: Any) -> Any:
 for _name in ("ScatterNdNonAliasingAdd", "TensorScatterAdd"):
     if _name not in pfor._pfor_converter_registry:
         pfor.RegisterPFor(_name)(_stacked)
-# Nothing happens where these run.
-pfor.passthrough_stateful_ops.update(("DeviceIndex", "Empty"))
+# Nothing happens where it runs.
+pfor.passthrough_stateful_ops.add("DeviceIndex")
