@@ -298,6 +298,37 @@ def test_a_tape_around_a_map(tf: Any, reduction: Any, compiled: bool) -> None:
         np.testing.assert_allclose(a, b, 1e-12, 1e-14)
 
 
+@pytest.mark.parametrize("way", ["eager", "graph", "XLA"])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("function", ["linear_cross_entropy", "cross_entropy"])
+def test_a_tape_around_a_map_by_weights(tf: Any, function: str, reduction: Any, way: str) -> None:
+    """Of 0 in places, and in all of a call; beside what calculus makes of TensorFlow's losses."""
+    r = rng("weights in maps")
+    hidden, weight = r.normal(size=(3, 4, FEATURES)), r.normal(size=(CLASSES, FEATURES))
+    labels, weights = r.integers(0, CLASSES, (3, 4)), r.uniform(0.5, 2.0, (3, 4))
+    weights[1], weights[2, 1] = 0, 0
+
+    def one(call: tuple[Any, Any, Any]) -> Any:
+        x, y, s = call
+        head = (x, weight) if function == "linear_cross_entropy" else (x @ weight.T,)
+        return getattr(xentropy, function)(*head, y, sample_weight=s, reduction=reduction)
+
+    def derived(*calls: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(calls[2])
+            value = tf.vectorized_map(one, calls)
+        return tape.gradient(value, calls[2])
+
+    given = tuple(map(tf.constant, (hidden, labels, weights)))
+    found = (derived if way == "eager" else graph(tf, derived, way))(*given)
+    each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, hidden @ weight.T).numpy()
+    if reduction == "mean":
+        below = weights.sum(1, keepdims=True)
+        mean = (weights * each).sum(1, keepdims=True) / np.where(below == 0, 1, below)
+        each = np.where(below == 0, 0, (each - mean) / np.where(below == 0, 1, below))
+    np.testing.assert_allclose(found, each, 1e-12, 1e-14)
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("function", ["linear_cross_entropy", "linear_softmax_statistics"])
 def test_graphs_hold_no_logits(tf: Any, harness: Harness, function: str, way: str) -> None:

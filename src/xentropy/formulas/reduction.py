@@ -184,8 +184,8 @@ def _mean(
     of_none: str = "0",
 ) -> Any:
     quotient, _, empty = _quotient(xp, losses, weights, denominator, dtype, result)
-    if of_none != "0":
-        quotient = xp.where(empty, float(of_none), quotient)
+    # Also of 0, which it is: so that it has no gradient where a framework finds this op by op.
+    quotient = xp.where(empty, float(of_none), quotient)
     return xp.astype(quotient, getattr(xp, result))
 
 

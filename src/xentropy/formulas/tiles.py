@@ -164,8 +164,12 @@ def _weight_of_label(xp: Namespace, head: Head, rows: Operands) -> Any:
 
 def _weighted(xp: Namespace, head: Head, rows: Operands, loss: Any) -> Any:
     """The losses times their weights; exactly 0 of rows that are left out."""
-    factor, live = _factor(xp, head, shown(xp, rows), 1.0)
-    loss = loss if rows.sample_weight is None else factor * loss
+    rows = shown(xp, rows)
+    factor, live = _factor(xp, head, rows, 1.0)
+    if rows.sample_weight is not None:
+        # A weight of 0 leaves what is a number its derivative by the weight.
+        live = live | (rows.keep[:, None] & xp.isfinite(loss))
+        loss = factor * xp.where(live, loss, 0.0)
     loss = loss if live is None else xp.where(live, loss, 0.0)
     return xp.astype(xp.squeeze(loss, 1), getattr(xp, head.layer.dtype))
 
