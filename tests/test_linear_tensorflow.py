@@ -360,6 +360,32 @@ def test_graphs_hold_no_logits(tf: Any, harness: Harness, function: str, way: st
     assert 2**23 <= most < 2**25
 
 
+def test_eager_statistics_hold_no_second_gradient(tf: Any) -> None:
+    """Beside that of the weight, 32 MiB in memory of ours, there are logits and products."""
+    classes, features, most = 2**15, 256, 2**22
+    r = rng("memory of eager statistics")
+    weight = tf.constant(r.normal(size=(classes, features)), tf.float32)
+    hidden = tf.constant(r.normal(size=(64, features)), tf.float32)
+    labels = tf.constant(r.integers(0, classes, 64))
+
+    def derived() -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch([hidden, weight])
+            found = xentropy.linear_softmax_statistics(
+                hidden, weight, labels, outputs=("log_prob", "entropy"), max_memory=most
+            )
+            value = tf.reduce_sum(found.log_prob) + tf.reduce_sum(found.entropy)
+        return tape.gradient(value, [hidden, weight])
+
+    tf.config.experimental.reset_memory_stats("CPU:0")
+    before = tf.config.experimental.get_memory_info("CPU:0")["current"]
+    by_hidden, by_weight = derived()
+    beyond = tf.config.experimental.get_memory_info("CPU:0")["peak"] - before
+    assert beyond < most + 2**24
+    assert by_hidden.shape == hidden.shape
+    assert by_weight.shape == weight.shape
+
+
 @pytest.mark.parametrize("way", ["graph", "unknown rows"])  # XLA drops it by itself
 @pytest.mark.parametrize("wanted", ["hidden", "weight"])
 def test_graphs_drop_what_nobody_asks_for(tf: Any, wanted: str, way: str) -> None:

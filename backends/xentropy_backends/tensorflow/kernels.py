@@ -23,6 +23,7 @@ from xentropy.kernels.pool import aligned
 __all__ = [
     "Kernel",
     "accelerated",
+    "are_plain",
     "are_watched",
     "find",
     "has_tangent",
@@ -228,6 +229,15 @@ def has_tangent(*tensors: Any) -> bool:
     if _forwardprop_util is None:
         return is_recorded()
     return bool(_forwardprop_util.pack_tangents(list(tensors)).tangents)
+
+
+def are_plain(tensors: list[Any]) -> bool:
+    """Whether they are numbers on the CPU of which nobody asks for a derivative."""
+    if not tf.executing_eagerly() or any(map(tf.is_symbolic_tensor, tensors)):
+        return False
+    if any(map(accelerated, tensors)):
+        return False
+    return not (are_watched(tensors) or has_tangent(*tensors))
 
 
 def plain_cross_entropy(

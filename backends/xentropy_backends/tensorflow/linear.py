@@ -7,6 +7,7 @@ so does its gradient, which computes the logits of some rows anew: no more are h
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -22,7 +23,7 @@ from xentropy.kernels import linear_statistics as of_layer
 from xentropy.kernels.pool import aligned
 
 from . import kernels, tiles
-from .rows import Blocks, Step, blocks_of, looped
+from .rows import Blocks, Step, blocks_of, looped, summed, with_products
 
 __all__ = ["losses", "statistics"]
 
@@ -49,7 +50,7 @@ def statistics(backend: Backend, layer: Layer, given: Operands, request: Request
     def run(*block: Any) -> Arrays:
         return formulas.ask(xp, layer, Operands(*block), asked, backend.statistics)
 
-    def pull(wanted: tuple[bool, ...], *block: Any) -> Arrays:
+    def pull(xp: Namespace, wanted: tuple[bool, ...], *block: Any) -> Arrays:
         operands, cotangents = Operands(*block[: len(wanted)]), block[len(wanted) :]
         by_name = dict(zip(names, cotangents, strict=False))
         return formulas.ask_gradients(xp, layer, operands, asked, wanted, by_name, _by_logits(xp))
@@ -62,7 +63,7 @@ def statistics(backend: Backend, layer: Layer, given: Operands, request: Request
 
     others = {"rank": tf.int64, "correct": tf.bool, "top_k": tf.int64}
     dtypes = tuple(others.get(name, dtype) for name in names)
-    rows = _Rows(run, run, pull, dtypes, reals, dtype, whole)
+    rows = _Rows(xp, run, run, pull, dtypes, reals, dtype, whole)
     found = dict(zip(names, _by_block(rows, layer, given), strict=True))
     return tuple(found[name] for name in request.outputs)
 
@@ -226,9 +227,11 @@ def _as_function(f: Callable[..., Any]) -> Callable[..., Any]:
 class _Rows(NamedTuple):
     """A function of the operands of some rows, with one result or more of each row."""
 
+    xp: Namespace
     run: Run
     moved: Run  # the same, to be differentiated op by op
-    pull: Run  # the gradients, of what is wanted, operands, and cotangents of the first results
+    # The gradients, of a namespace, what is wanted, operands, and cotangents of the first results.
+    pull: Run
     dtypes: tuple[Any, ...]  # of the results
     reals: int  # how many of the first results have derivatives
     dtype: Any  # that is computed in
@@ -242,12 +245,12 @@ def _of_losses(xp: Namespace, apply: Apply, head: Head) -> _Rows:
     def moved(*block: Any) -> Arrays:
         return (formulas.losses(xp, head, Operands(*block), apply),)
 
-    def pull(wanted: tuple[bool, ...], *block: Any) -> Arrays:
+    def pull(xp: Namespace, wanted: tuple[bool, ...], *block: Any) -> Arrays:
         *operands, cotangent = block
         return formulas.gradients(xp, head, Operands(*operands), wanted, cotangent)
 
     dtype = getattr(xp, head.layer.dtype)
-    return _Rows(run, moved, pull, (dtype,), 1, dtype)
+    return _Rows(xp, run, moved, pull, (dtype,), 1, dtype)
 
 
 def _by_block(
@@ -274,8 +277,8 @@ def _recomputed(rows: _Rows, of_rows: Blocks, moving: Sequence[int]) -> Arrays:
     present = [i for i, x in enumerate(blocks) if x is not None]
     wanted = tuple(i in moving for i in range(len(blocks)))
 
-    def pull(*block: Any) -> Arrays:
-        found = rows.pull(wanted, *block)
+    def pull(xp: Namespace, *block: Any) -> Arrays:
+        found = rows.pull(xp, wanted, *block)
         return tuple(found[i] for i in moving)
 
     # Tapes keep nothing of what they do not see, and forward mode has no tangents of loops. In a
@@ -290,14 +293,18 @@ def _recomputed(rows: _Rows, of_rows: Blocks, moving: Sequence[int]) -> Arrays:
     real, others = found[: rows.reals], found[rows.reals :]
     if not (moving and real):
         return found
-    back = Step(pull, (*are_rows, *(True for _ in real)), tuple(moving), rows.dtype)
+    back = (*are_rows, *(True for _ in real)), tuple(moving), rows.dtype
 
     # Of all tensors, also of labels: what the gradient of a function closes over it cannot reach.
     @tf.custom_gradient
     def connect(*tensors: Any) -> tuple[Arrays, Callable[..., list[Any]]]:
         def gradient(*upstream: Any) -> list[Any]:
             inputs = _replaced(blocks, present, tensors)
-            found = looped(back, [*inputs, *map(tf.convert_to_tensor, upstream)])
+            inputs += map(tf.convert_to_tensor, upstream)
+            if kernels.are_plain([x for x in inputs if x is not None]):
+                found = summed(Step(partial(pull, with_products(rows.xp)), *back), inputs)
+            else:
+                found = looped(Step(partial(pull, rows.xp), *back), inputs)
             pairs = dict(zip(moving, found, strict=True))
             return [pairs.get(i) for i in present]
 

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
-from xentropy._types import Arrays
+from xentropy._types import Arrays, Namespace
 from xentropy.formulas.linear import Operands
+from xentropy.kernels.pool import aligned
+from xentropy.kernels.tiles import slices
 
-__all__ = ["Blocks", "Step", "blocks_of", "length", "looped", "zeros_like"]
+from .kernels import lend, take
+
+__all__ = [
+    "Blocks",
+    "Step",
+    "blocks_of",
+    "length",
+    "looped",
+    "summed",
+    "with_products",
+    "zeros_like",
+]
 
 
 class Blocks(NamedTuple):
@@ -117,4 +132,61 @@ def looped(step: Step, arrays: Sequence[Any]) -> Arrays:
     return tuple(
         x.stack() if is_row else tf.cast(x, dtype)
         for x, is_row, dtype in zip(found, are_rows, dtypes, strict=True)
+    )
+
+
+# --- in the memory of their result ------------------------------------------------------------
+
+_MOST = 2**21
+"""Numbers of a product at a time."""
+
+
+class _Product(NamedTuple):
+    """A product of matrices, the first transposed, that is only to be added to a sum."""
+
+    a: Any
+    b: Any
+
+    def add_to(self, total: np.ndarray[Any, Any]) -> None:
+        """Some of its rows after the other."""
+        for part in slices(len(total), max(_MOST // max(self.b.shape[1], 1), 1)):
+            target = total[part]
+            target += lend(tf.matmul(self.a[:, part], self.b, transpose_a=True))
+
+
+def with_products(xp: Namespace) -> Any:
+    """The namespace, where such products wait for their sum."""
+
+    def matmul(a: Any, b: Any, dtype: Any, turned: str = "", /) -> Any:
+        if turned == "a":
+            return _Product(xp.astype(a, dtype), xp.astype(b, dtype))
+        return xp.matmul(a, b, dtype, turned)
+
+    return SimpleNamespace(**(vars(xp) | {"matmul": matmul}))
+
+
+def summed(step: Step, arrays: Sequence[Any]) -> Arrays:
+    """What `looped` gives, of tensors on the CPU that nobody differentiates."""
+    likes = [arrays[i] for i in step.results]
+    are_rows = [step.are_rows[i] for i in step.results]
+    found: list[Any] = [
+        [] if is_row else aligned(x.shape, step.dtype.as_numpy_dtype)
+        for x, is_row in zip(likes, are_rows, strict=True)
+    ]
+    for total, is_row in zip(found, are_rows, strict=True):
+        if not is_row:
+            total[...] = 0
+    for i in range(arrays[0].shape[0]):
+        pairs = zip(arrays, step.are_rows, strict=True)
+        results = step.run(*(x[i] if is_row else x for x, is_row in pairs))
+        for total, x, like, is_row in zip(found, results, likes, are_rows, strict=True):
+            if is_row:
+                total.append(tf.cast(x, like.dtype))
+            elif isinstance(x, _Product):
+                x.add_to(total)
+            else:
+                total += lend(tf.cast(x, step.dtype))
+    sums = zip(found, likes, are_rows, strict=True)
+    return tuple(
+        tf.stack(x) if is_row else tf.cast(take(x), like.dtype) for x, like, is_row in sums
     )
