@@ -58,7 +58,11 @@ class _TensorFlow(Harness):
         return traces_nothing()
 
     def array(self, x: Any) -> Any:
-        return tf.constant(np.asarray(x))
+        with tf.device(self.device or "cpu"):
+            return tf.constant(np.asarray(x))
+
+    def accelerators(self) -> list[str]:
+        return [f"gpu:{i}" for i in range(len(tf.config.list_physical_devices("GPU")))]
 
     def numpy(self, x: Any) -> np.ndarray[Any, Any]:
         values: np.ndarray[Any, Any] = x.numpy()
