@@ -143,6 +143,18 @@ def _saved(f: Run, signature: tuple[Any, ...]) -> Run:
 
 _reloaded = _once(_saved)
 
+
+def _mapped_gradient(f: Run) -> Run:
+    """Of what is loaded before the map, by a tape in it."""
+    loaded = _reloaded(f)
+
+    def run(*arrays: Any) -> Any:
+        loaded(*(x[0] for x in arrays[:2]), *arrays[2:])
+        return _mapped(_gradient(loaded))(*arrays)
+
+    return run
+
+
 WAYS: Mapping[str, Mapping[str, Derive]] = {
     "eager": EAGER,
     "tf.function": then(TAPE_AROUND, _function),
@@ -153,6 +165,7 @@ WAYS: Mapping[str, Mapping[str, Derive]] = {
     "saved_model": {
         **{name: joined(_reloaded, each) for name, each in EAGER.items() if "vmap" not in name},
         "gradient": lambda f: _reloaded(_gradient(f)),
+        "vmap of gradient": _mapped_gradient,
     },
 }
 LENGTHS: Mapping[str, Mapping[str, Derive]] = {
