@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.mark.parametrize("entry", ALL, ids=str)
-def test_cell(harness: Harness, cell: tuple[str, str], entry: Entry) -> None:
+def test_cell(
+    harness: Harness, cell: tuple[str, str], entry: Entry, caplog: pytest.LogCaptureFixture
+) -> None:
     assert_cell(harness, cell, entry)
+    # Frameworks log much of what they warn of.
+    logged = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+    assert [text for text in logged if not harness.is_of_tests(text)] == []
 
 
 def assert_cell(harness: Harness, cell: tuple[str, str], entry: Entry) -> None:

@@ -54,6 +54,10 @@ class _TensorFlow(Harness):
     ways: ClassVar = WAYS
     lengths: ClassVar = LENGTHS
 
+    def is_of_tests(self, warning: str) -> bool:
+        # Each makes functions of the same names; what is compiled anew `compiles_nothing` tells.
+        return "triggered tf.function retracing" in warning
+
     def compiles_nothing(self) -> AbstractContextManager[Any]:
         return traces_nothing()
 

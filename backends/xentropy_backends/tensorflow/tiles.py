@@ -183,10 +183,6 @@ def _slice(x: Any, first: Any, number: int, axis: int = 0) -> Any:
     return part
 
 
-def _in_place(whole: Any, rows: Any, part: Any) -> Any:
-    return tf.raw_ops.ScatterNdNonAliasingAdd(input=whole, indices=rows, updates=part)
-
-
 def _added_in_place(whole: Any, rows: Any, part: Any) -> Any:
     """The whole with a part added to some rows, where nothing else reads it."""
     return tf.raw_ops.ScatterNdNonAliasingAdd(input=whole, indices=rows, updates=part)

@@ -141,6 +141,10 @@ class Harness:
         """Fail where something is compiled within."""
         return nullcontext()
 
+    def is_of_tests(self, warning: str) -> bool:
+        """Whether what was logged is about many tests in one process, not about the library."""
+        return False
+
     def owns(self, x: Any) -> bool:
         """Whether ``x`` is an array of this framework."""
         return xentropy.backend_of(x) is xentropy.backend_of(self.array(np.zeros(1, np.float32)))
