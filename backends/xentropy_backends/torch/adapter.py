@@ -91,7 +91,7 @@ class _Torch(AutodiffBackend):
             # What stands for a rule in compiled code is not mapped, as torch.func does for a
             # Hessian.
             return rules.value(followed, formula, arrays, options)
-        compiled.refuse_tangents()
+        kernels.refuse_tangents()
         if any(x is not None and x.requires_grad for x in arrays):
             return Rule.apply(formula, options, *arrays)
         # Without a gradient Dynamo would hand a context to `forward`, which has none.

@@ -7,10 +7,8 @@ from typing import Any
 
 import torch
 from torch._compile import _disable_dynamo
-from torch.autograd import forward_ad
 
 from xentropy._types import Arrays, Options
-from xentropy.errors import UnsupportedError
 from xentropy.formulas import formula as rules
 from xentropy.formulas import linear as heads
 from xentropy.formulas.formula import Formula
@@ -24,7 +22,7 @@ from .linear import LinearCall, are_plain, in_order, lent, statistics_of_rows
 from .namespace import followed
 from .rows import OverRows, Rows, over_rows, pull_of
 
-__all__ = ["losses", "refuse_tangents", "statistics"]
+__all__ = ["losses", "statistics"]
 
 
 def losses(head: Head, given: Operands) -> Any:
@@ -33,7 +31,7 @@ def losses(head: Head, given: Operands) -> Any:
         # An operator has no rules for the transforms of torch.func, and what stands for a rule in
         # compiled code is not mapped.
         return heads.losses(followed, head, given)
-    refuse_tangents()
+    kernels.refuse_tangents()
     return torch.ops.xentropy.linear(*given, *_options(head))[0]
 
 
@@ -41,22 +39,11 @@ def statistics(layer: Layer, given: Operands, request: Request) -> Arrays:
     """Statistics of all rows."""
     if kernels.transforming():
         return heads.ask(followed, layer, given, request, _by_formulas)
-    refuse_tangents()
+    kernels.refuse_tangents()
     names = in_order(request).outputs
     asked = torch.ops.xentropy.linear_statistics(*given, *layer, list(names), request.k)
     found = dict(zip(names, asked, strict=True))
     return tuple(found[name] for name in request.outputs)
-
-
-def refuse_tangents() -> None:
-    """Inductor drops those of dual levels: https://github.com/pytorch/pytorch/issues/187284.
-
-    What is exported is not compiled, and its operators have tangents.
-    """
-    if forward_ad._current_level >= 0 and not kernels.exporting():
-        rule = "torch.compile drops the tangents of torch.autograd.forward_ad."
-        msg = f"xentropy: {rule}\nHint: compile torch.func.jvp of the function."
-        raise UnsupportedError(msg)
 
 
 def _by_formulas(request: Request) -> Arrays:

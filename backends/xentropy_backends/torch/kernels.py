@@ -13,6 +13,7 @@ import torch
 from torch.autograd import forward_ad
 
 from xentropy._types import Arrays, Namespace, Options
+from xentropy.errors import UnsupportedError
 from xentropy.formulas import formula as rules
 from xentropy.formulas import fused
 from xentropy.formulas.formula import Formula
@@ -25,9 +26,11 @@ __all__ = [
     "Kernel",
     "accelerated",
     "again",
+    "exporting",
     "is_plain",
     "lend",
     "plain_cross_entropy",
+    "refuse_tangents",
     "statistics",
     "take",
     "transforming",
@@ -96,6 +99,17 @@ transforming: Callable[[], bool] = getattr(
 
 # Absent before 2.7: there what is exported loses digits of confident rows.
 exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)
+
+
+def refuse_tangents() -> None:
+    """Inductor drops those of dual levels: https://github.com/pytorch/pytorch/issues/187284.
+
+    What is exported is not compiled, and its operators have tangents.
+    """
+    if forward_ad._current_level >= 0 and not exporting():
+        rule = "torch.compile drops the tangents of torch.autograd.forward_ad."
+        msg = f"xentropy: {rule}\nHint: compile torch.func.jvp of the function."
+        raise UnsupportedError(msg)
 
 
 def again() -> bool:
