@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import xentropy
-from tests.cases import rng
+from tests.cases import need_dtype, rng
 from xentropy.testing import Harness
 
 LOSSES: dict[str, Callable[[Any, Any], Any]] = {
@@ -24,14 +24,16 @@ LOSSES: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", LOSSES)
-def test_jacobians(harness: Harness, name: str) -> None:
+def test_jacobians(harness: Harness, name: str, dtype: str) -> None:
     """Beside one cotangent after the other."""
+    need_dtype(harness, dtype)
     jacobian = harness.transforms.get("jacobian")
     if jacobian is None:
         pytest.skip("nothing to take it with: `Harness.transforms` has no jacobian")
     r = rng("jacobians")
-    x, t = r.normal(size=(2, 3, 4)).astype(np.float32)
+    x, t = r.normal(size=(2, 3, 4)).astype(dtype)
     labels = harness.array(np.abs(t) / 8)
 
     def f(x: Any) -> Any:
@@ -39,7 +41,7 @@ def test_jacobians(harness: Harness, name: str) -> None:
 
     got = harness.numpy(jacobian(f, harness.array(x)))
     shape = harness.numpy(f(harness.array(x))).shape
-    for i, unit in enumerate(np.eye(int(np.prod(shape)), dtype=np.float32)):
+    for i, unit in enumerate(np.eye(int(np.prod(shape)), dtype=dtype)):
         weight = harness.array(unit.reshape(shape))
         total = weighted(harness, f, weight)
         want = harness.numpy(harness.gradient(total, (harness.array(x),), (0,))[0])

@@ -105,3 +105,29 @@ def test_a_program_needs_no_host(harness: Harness, entry: Entry, column: str) ->
         pytest.skip("see Harness.lowered")
     found = {name: text for name, text in programs.items() if HOST.search(text)}
     assert found == {}
+
+
+def test_gradients_of_a_head_need_no_cpu(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the CPU is switched off, JAX knows no such platform; nothing asks for it in vain."""
+    if str(harness) != "jax":
+        pytest.skip("of JAX")
+    jax, kernels = (pytest.importorskip(n) for n in ("jax", "xentropy_backends.jax.kernels"))
+    devices = jax.devices
+
+    def others(platform: str | None = None) -> Any:
+        if platform == "cpu":
+            msg = "Unknown backend cpu"
+            raise RuntimeError(msg)
+        return devices(platform)
+
+    monkeypatch.setattr(jax, "devices", others)
+    kernels.count_cpus.cache_clear()
+    arrays = [harness.array(np.ones(shape, np.float32)) for shape in ((256, 8), (64, 8))]
+    labels = harness.array(np.zeros(256, np.int64))
+    try:
+        grad = xentropy.value_and_grad(xentropy.linear_cross_entropy, ("hidden", "weight"))
+        value, slopes = grad(*arrays, labels, reduction="mean")
+    finally:
+        kernels.count_cpus.cache_clear()
+    assert abs(harness.numpy(value) - np.log(64)) < 1e-5
+    assert [harness.numpy(x).shape for x in slopes] == [(256, 8), (64, 8)]

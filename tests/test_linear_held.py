@@ -34,6 +34,8 @@ WRT = [("hidden",), ("weight",), ("hidden", "weight")]
 @pytest.fixture(autouse=True, scope="module")
 def _small(harness: Harness) -> Iterator[None]:
     """Tiles, and the least that kernels are called for, of the size of the tests."""
+    if xentropy.backend_of(harness.array(np.zeros(1))).kernels() == ["formulas"]:
+        pytest.skip("its rows come in blocks, by formulas, which hold no logits")
     called = harness.called_kernels() or nullcontext()
     with called, mock.patch.multiple(tiles, ENOUGH=ENOUGH, ROWS=16):
         yield

@@ -40,7 +40,7 @@ WRONG: list[tuple[str, int]] = [
 ]
 
 
-def labelled(harness: Harness, dtype: str, wrong: int) -> tuple[dict[str, Any], Array]:
+def labeled(harness: Harness, dtype: str, wrong: int) -> tuple[dict[str, Any], Array]:
     """The arguments of a call without its labels, and these."""
     given = {k: harness.array(v) for k, v in small().items() if k != "labels"}
     return given, np.array([5, wrong, 3, 1], dtype)
@@ -48,7 +48,7 @@ def labelled(harness: Harness, dtype: str, wrong: int) -> tuple[dict[str, Any], 
 
 @pytest.mark.parametrize(("dtype", "wrong"), WRONG)
 def test_wrong_labels_are_refused(harness: Harness, dtype: str, wrong: int) -> None:
-    given, labels = labelled(harness, dtype, wrong)
+    given, labels = labeled(harness, dtype, wrong)
     own = harness.array(labels)
     if not np.array_equal(harness.numpy(own), labels):
         pytest.skip("the family has no integers of 64 bits, as JAX by default")
@@ -65,7 +65,7 @@ def test_wrong_labels_are_refused(harness: Harness, dtype: str, wrong: int) -> N
 @pytest.mark.parametrize(("dtype", "wrong"), WRONG)
 def test_wrong_weak_labels(harness: Harness, dtype: str, wrong: int, listed: bool) -> None:
     """Also where the family has no integers of 64 bits, in which 2**62 would wrap to 0."""
-    given, labels = labelled(harness, dtype, wrong)
+    given, labels = labeled(harness, dtype, wrong)
     weak: Any = labels.tolist() if listed else labels
     for f in (LINEAR, STATISTICS):
         with pytest.raises(xentropy.LabelError, match=rf"labels\[1\] is {wrong}\b"):

@@ -382,8 +382,8 @@ def _weight(call: Call, array: Any) -> Any:
     """
     if call.kind(array) != "float":
         return call.cast(array)
-    is_narrow = call.backend.dtype_name(array) not in ("float32", "float64")
-    if is_narrow and call.reduction in ("mean", "partial"):
+    dtype, is_shared = call.backend.dtype_name(array), call.reduction in ("mean", "partial")
+    if dtype.startswith("float8") or (is_shared and dtype in ("float16", "bfloat16")):
         return steps.cast(array, getattr(call.backend.xp, call.dtype))
     return array
 

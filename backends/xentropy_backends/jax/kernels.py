@@ -40,6 +40,7 @@ __all__ = [
     "are_here",
     "are_plain",
     "can_call",
+    "count_cpus",
     "is_manual",
     "lend",
     "lower",
@@ -220,7 +221,16 @@ def can_call(context: Any) -> bool:
 
 def are_here() -> bool:
     """Whether there is one CPU, and JAX offers calls."""
-    return len(jax.devices("cpu")) == 1 and _register()
+    return count_cpus() == 1 and _register()
+
+
+@functools.cache
+def count_cpus() -> int:
+    """CPUs that JAX knows as devices; none where the platform is switched off."""
+    try:
+        return len(jax.devices("cpu"))
+    except RuntimeError:  # JAX_PLATFORMS names others only
+        return 0
 
 
 def lower(

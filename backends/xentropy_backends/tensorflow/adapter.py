@@ -12,6 +12,7 @@ import tensorflow as tf
 from xentropy._types import Arrays, Namespace, Options
 from xentropy.dispatch import AutodiffBackend
 from xentropy.errors import UnsupportedError
+from xentropy.formulas import linear as heads
 from xentropy.formulas.formula import Formula, value, vjp
 from xentropy.formulas.linear import Head, Layer, Operands
 from xentropy.formulas.numeric import exact_log1p, split_sum
@@ -148,6 +149,8 @@ _namespace: Any = SimpleNamespace(
     where=_where,
     zeros_like=tf.zeros_like,
 )
+# Where nothing stands beside what is computed: neither our gradients nor our tangents.
+_followed: Any = SimpleNamespace(**(vars(_namespace) | {"followed": True}))
 
 
 _REAL = {
@@ -211,6 +214,8 @@ class _TensorFlow(AutodiffBackend):
         self, formula: Formula, arrays: Arrays, options: Options, upstream: float | None = None
     ) -> Any:
         arrays = tuple(None if x is None else _tensor(x) for x in arrays)
+        if _is_pushed(arrays):
+            return value(_followed, formula, arrays, options)
         given = _cut_off(arrays)
         kernel = kernels.find(self.xp, formula, arrays, options, upstream)
         output = value(self.xp, formula, given, options) if kernel is None else kernel.value(given)
@@ -239,6 +244,8 @@ class _TensorFlow(AutodiffBackend):
 
     @tf.autograph.experimental.do_not_convert
     def linear(self, head: Head, given: Operands) -> Any:
+        if _is_pushed(given):
+            return heads.losses(_followed, head, given)
         return linear.losses(self.xp, self.apply, head, given)
 
     def statistics(self, request: Request) -> Arrays:
@@ -246,6 +253,12 @@ class _TensorFlow(AutodiffBackend):
 
     @tf.autograph.experimental.do_not_convert
     def linear_statistics(self, layer: Layer, given: Operands, request: Request) -> Arrays:
+        if _is_pushed(given):
+            found = heads.ask(_followed, layer, given, request, self.statistics)
+            for x in found:
+                if x.shape.rank is None:  # of a length that is not known, beside one that is
+                    x.set_shape(given.hidden.shape[:1])
+            return found
         return linear.statistics(self, layer, given, request)
 
     def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
@@ -276,6 +289,18 @@ class _TensorFlow(AutodiffBackend):
 def _tensor(x: Any) -> Any:
     """The value of a variable; a tensor is its own."""
     return x if isinstance(x, tf.Tensor) else tf.convert_to_tensor(x)
+
+
+def _is_pushed(arrays: Arrays) -> bool:
+    """Whether forward mode goes on in a graph, op by op.
+
+    There no tape around it, and no other forward mode, follows what it makes of a gradient of our
+    own: the transposed function, whose derivative would be 0.
+    https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/eager/forwardprop.py
+    """
+    if tf.executing_eagerly():
+        return False
+    return kernels.has_tangent(*(x for x in arrays if x is not None and x.dtype.is_floating))
 
 
 def _cut_off(arrays: Arrays) -> Arrays:

@@ -215,7 +215,7 @@ def _own_cross_entropy(x: Any, labels: Any, reduction: str) -> tuple[Any, Any] |
     if not _is_sure(min(numbers)):
         return None
     total = math.fsum(numbers) / (len(numbers) if reduction == "mean" else 1)
-    return torch.scalar_tensor(total, dtype=torch.float32), None
+    return torch.scalar_tensor(total, dtype=torch.float32, device=x.device), None
 
 
 def _is_sure(least: float) -> bool:
@@ -292,7 +292,7 @@ class Kernel:
         kept = self._kept()
         if kept is None:
             return None
-        holder: Any = torch.empty(0)
+        holder: Any = torch.empty(0, device="cpu")
         holder.kept, self._kept = kept, weakref.ref(kept)
         return holder
 

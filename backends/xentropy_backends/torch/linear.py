@@ -230,7 +230,7 @@ class _Wanted:
 
 
 class _Gradients(torch.autograd.Function):
-    """The gradients wanted, to be of_call again."""
+    """The gradients wanted, to be differentiated again."""
 
     generate_vmap_rule = True
 

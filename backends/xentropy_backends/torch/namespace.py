@@ -89,8 +89,15 @@ def _total(x: Any, dtype: Any, /) -> Any:
         return _sum(x, axis=None, keepdims=False)
     if not torch.compiler.is_compiling() and kernels.is_plain(x):
         # PyTorch's own takes five times as long.
-        return torch.tensor(calls.total(kernels.lend(x)), dtype=dtype)
+        return torch.tensor(calls.total(kernels.lend(x)), dtype=dtype, device=x.device)
     return torch.sum(x, dtype=dtype)
+
+
+def _stop_gradient(x: Any, /) -> Any:
+    # Batches of cotangents, by `is_grads_batched`, have no rule for it; nothing follows them.
+    # https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/LegacyBatchingRegistrations.cpp
+    is_followed = torch.compiler.is_compiling() or kernels.transforming() or kernels.again()
+    return x.detach() if is_followed else x
 
 
 xp: Any = SimpleNamespace(
@@ -124,7 +131,7 @@ xp: Any = SimpleNamespace(
     sign=_sign,
     size=lambda x, axis, /: x.numel() if axis is None else x.shape[axis],
     squeeze=torch.squeeze,
-    stop_gradient=lambda x, /: x.detach(),
+    stop_gradient=_stop_gradient,
     sum=_sum,
     tanh=torch.tanh,
     top_k=_top_k,

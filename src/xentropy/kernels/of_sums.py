@@ -106,9 +106,9 @@ def dense_loss(numbers: Numbers, sums: Sums) -> tuple[Array, Array]:
     """The losses of rows, and ``top, rest, a, z`` of their gradients (see `rows`)."""
     total, log_rest = 1.0 + sums.rest, np.log1p(sums.rest)
     lse, miss = sums.top + log_rest, miss_of(sums, total)
-    labelled = sums.mass * log_rest + sums.spread + numbers.epsilon * miss
+    labeled = sums.mass * log_rest + sums.spread + numbers.epsilon * miss
     # A row without labels is not 0 * inf.
-    loss = np.where((sums.mass == 0) & (sums.spread == 0), sums.rest - sums.rest, labelled)
+    loss = np.where((sums.mass == 0) & (sums.spread == 0), sums.rest - sums.rest, labeled)
     if numbers.z_loss:
         loss = loss + numbers.z_loss * (lse * lse)
     slants = np.empty((4, loss.size))

@@ -47,7 +47,7 @@ __all__ = [
     "exponentials",
     "fetch",
     "gather",
-    "labelled",
+    "labeled",
     "labels_of",
     "maximum",
     "most_of",
@@ -195,7 +195,7 @@ def labels_of(given: Any, r: Any, i: Any, a: Any, scratch: Any) -> Any:
 
 
 @helper
-def labelled(given: Any, r: Any, a: Any, t: Any, count: Any, one: Any, out: Any) -> Any:
+def labeled(given: Any, r: Any, a: Any, t: Any, count: Any, one: Any, out: Any) -> Any:
     """Write distributions after smoothing, times the class weights."""
     keep, share = cast(1.0 - given.smoothing, one), shifted(given.shares, 0)
     if not given.even:
@@ -223,7 +223,7 @@ def weights_of(given: Any, r: Any, i: Any, a: Any, count: Any, scratch: Any) -> 
         found = labels_of(given, r, i, a, scratch)
     elif given.dense:
         t = labels_of(given, r, i, a, scratch)
-        labelled(given, r, a, t, count, scratch.one, found)
+        labeled(given, r, a, t, count, scratch.one, found)
     return found
 
 

@@ -26,7 +26,7 @@ from .machine import (
     shifted,
     widen,
 )
-from .sums import PART, gather, labelled, labels_of, maximum, plus, whole, z_loss
+from .sums import PART, gather, labeled, labels_of, maximum, plus, whole, z_loss
 from .writing import Slant, clear, deliver, nothing, scatter, slant, target, write
 
 __all__ = ["DIVERGENCE", "ENTROPY", "FOCAL", "LOGSUMEXP", "LOG_SOFTMAX", "terms"]
@@ -239,7 +239,7 @@ def _terms_of(given: Any, kind: Any, r: Any, i: Any, stride: Any, row: Any, memo
         for a in range(0, n, PART):
             count, w, e = min(PART, n - a), shifted(t, a), shifted(memory.e, a)
             if given.weighted or given.sharing:
-                labelled(given, r, a, w, count, row.one, spare)
+                labeled(given, r, a, w, count, row.one, spare)
                 w = spare
             _fades(e, count, row, fades)
             slopes = shifted(memory.slopes, a)
