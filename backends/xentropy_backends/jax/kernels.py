@@ -7,9 +7,11 @@ foreign function interface, whose binary layout is ``xla/ffi/api/c_api.h``.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import functools
 import json
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -383,10 +385,28 @@ def _handle(pointer: Any) -> Any:
     return None
 
 
+_REST, _PATIENCE = 0.05, 60.0  # seconds
+
+
 @functools.cache
 def _register() -> bool:
     """Make the kernels known to XLA, where JAX offers that."""
     if not hasattr(jax, "ffi"):
         return False
     jax.ffi.register_ffi_target(_TARGET, jax.ffi.pycapsule(_handle), platform="cpu")
+    atexit.register(_finish)
     return True
+
+
+def _finish() -> None:
+    """Wait for what is under way: it may call us, who need the interpreter, and JAX waits for it.
+
+    https://docs.python.org/3.11/c-api/init.html#c.PyGILState_Ensure
+    """
+    jax.block_until_ready([x for x in jax.live_arrays() if not x.is_deleted()])
+    # What nobody holds any more is computed, too, and JAX does not tell: until the process rests.
+    latest = time.monotonic() + _PATIENCE
+    used, before = time.process_time(), -1.0
+    while used - before > _REST / 5 and time.monotonic() < latest:
+        time.sleep(_REST)
+        used, before = time.process_time(), used

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 __all__ = ["GRAIN", "cores", "is_small", "run"]
@@ -56,12 +56,20 @@ def run(kernel: Callable[..., int], arguments: tuple[Any, ...], rows: int, numbe
     def work() -> int:
         return sum(kernel(*arguments, start, stop) for start, stop in waiting)
 
-    others = [_executor().submit(work) for _ in range(threads - 1)]
+    others = _others(work, threads - 1)
     try:
         found = work()
     finally:
         rest = [future.result() for future in others]
     return found + sum(rest)
+
+
+def _others(work: Callable[[], int], count: int) -> list[Future[int]]:
+    """The same work in threads besides; in none where the interpreter is about to end."""
+    try:
+        return [_executor().submit(work) for _ in range(count)]
+    except RuntimeError:
+        return []
 
 
 def _executor() -> ThreadPoolExecutor:
