@@ -66,6 +66,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("harness", given, ids=str, scope="session")
 
 
+@pytest.fixture
+def torch(harness: Harness) -> Any:
+    """PyTorch, for what only it has."""
+    return only("torch", harness)
+
+
+@pytest.fixture
+def tf(harness: Harness) -> Any:
+    """TensorFlow, for what only it has."""
+    return only("tensorflow", harness)
+
+
+def only(name: str, harness: Harness) -> Any:
+    """The framework of that name, where the run is about it."""
+    if str(harness) != name:
+        pytest.skip(f"of {name}")
+    return pytest.importorskip(name)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run each test once: with its backend, or, where it needs none, in the run without one."""
     name = str(config.getoption("--backends"))

@@ -19,13 +19,6 @@ ALL = [entry for entries in ENTRIES.values() for entry in entries]
 DIALECTS = [(dialect, case) for dialect, case in CALLS if case.call is None]
 
 
-@pytest.fixture
-def tf(harness: Harness) -> Any:
-    if str(harness) != "tensorflow":
-        pytest.skip("of TensorFlow")
-    return pytest.importorskip("tensorflow")
-
-
 @pytest.mark.parametrize("entry", ALL, ids=str)
 def test_it_leaves_losses_alone(harness: Harness, tf: Any, entry: Entry) -> None:
     """Of three seconds a first call spent most in them."""

@@ -10,14 +10,6 @@ import pytest
 
 import xentropy
 from tests.cases import rng, single
-from xentropy.testing import Harness
-
-
-@pytest.fixture
-def torch(harness: Harness) -> Any:
-    if str(harness) != "torch":
-        pytest.skip("of PyTorch")
-    return pytest.importorskip("torch")
 
 
 def predicted(torch: Any, made: list[np.ndarray[Any, Any]], weight: Any) -> Any:

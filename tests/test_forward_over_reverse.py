@@ -11,13 +11,6 @@ from tests.test_matrix import ALL
 from xentropy.testing import Harness
 
 
-@pytest.fixture
-def torch(harness: Harness) -> Any:
-    if str(harness) != "torch":
-        pytest.skip("of PyTorch")
-    return pytest.importorskip("torch")
-
-
 @pytest.mark.parametrize("entry", ALL, ids=str)
 def test_second_derivatives(harness: Harness, torch: Any, entry: Entry) -> None:
     forward_ad = torch.autograd.forward_ad

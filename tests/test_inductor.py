@@ -17,13 +17,6 @@ MEAN = Mean("mean of cross_entropy", CASE.loss, CASE.arrays, CASE.options, wrt=C
 ENTRY = Entry(MEAN.name, MEAN, partial(xentropy.cross_entropy, reduction="mean"))
 
 
-@pytest.fixture
-def torch(harness: Harness) -> Any:
-    if str(harness) != "torch":
-        pytest.skip("of PyTorch")
-    return pytest.importorskip("torch")
-
-
 def test_other_lengths_compile_nothing(harness: Harness, torch: Any) -> None:
     """The values and gradients of two lengths come from the same graph."""
     testing = pytest.importorskip("torch._dynamo.testing")

@@ -16,17 +16,9 @@ import xentropy
 from tests.cases import rng, single
 from xentropy.bench import memory
 from xentropy.bench.timing import Timed
-from xentropy.testing import Harness
 
 ROWS, CLASSES, FEATURES = 384, 2**13, 64
 MOST, WEIGHT = 2**22, 4 * CLASSES * FEATURES
-
-
-@pytest.fixture
-def torch(harness: Harness) -> Any:
-    if str(harness) != "torch":
-        pytest.skip("of PyTorch")
-    return pytest.importorskip("torch")
 
 
 def loss(hidden: Any, weight: Any, labels: Any, **rest: Any) -> Any:

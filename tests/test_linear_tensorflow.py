@@ -18,13 +18,6 @@ CLASSES, FEATURES = 11, 5
 THREE_ROWS = 16 * CLASSES * 3
 
 
-@pytest.fixture
-def tf(harness: Harness) -> Any:
-    if str(harness) != "tensorflow":
-        pytest.skip("of TensorFlow")
-    return pytest.importorskip("tensorflow")
-
-
 def arrays(tf: Any) -> tuple[Any, Any, Any]:
     r = rng("linear in tensorflow")
     hidden = r.normal(size=(2, 4, FEATURES)).astype(np.float32)

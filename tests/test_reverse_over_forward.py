@@ -12,13 +12,6 @@ from tests.test_matrix import ALL
 from xentropy.testing import Harness
 
 
-@pytest.fixture
-def tf(harness: Harness) -> Any:
-    if str(harness) != "tensorflow":
-        pytest.skip("of TensorFlow")
-    return pytest.importorskip("tensorflow")
-
-
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
 @pytest.mark.parametrize("entry", ALL, ids=str)
 def test_second_derivatives(harness: Harness, tf: Any, entry: Entry, compiled: bool) -> None:
