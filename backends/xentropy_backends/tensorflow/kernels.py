@@ -6,7 +6,6 @@ import functools
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -212,11 +211,6 @@ _forwardprop_util, _record = _internal("forwardprop_util"), _internal("record")
 def is_recorded() -> bool:
     """Whether somebody may ask for a gradient of what is computed now."""
     return _record is None or bool(_record.could_possibly_record())
-
-
-def unseen() -> AbstractContextManager[Any]:
-    """Let neither tapes nor forward mode look at what is computed now, in a graph."""
-    return nullcontext() if _record is None else _record.stop_recording()
 
 
 def are_watched(tensors: list[Any]) -> bool:

@@ -7,6 +7,7 @@ so does its gradient, which computes the logits of some rows anew: no more are h
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -172,9 +173,8 @@ def _by_tile(xp: Namespace, apply: Apply, head: Head, given: Operands) -> Any:
     # An identity, because a function takes a small tensor from outside its graph for a constant.
     given = Operands(*(None if x is None else tf.identity(x) for x in given))
     blocks = tiles.blocks(head, given)
-    with kernels.unseen():
-        output, slopes = tiles.losses(xp, head, blocks)
-        output = blocks.joined(output)
+    output, slopes = tiles.losses(xp, head, blocks)
+    output = blocks.joined(output)
 
     def inputs_of(tensors: Arrays) -> Operands:
         return Operands(*_replaced(given, present, tensors))
@@ -281,10 +281,10 @@ def _recomputed(rows: _Rows, of_rows: Blocks, moving: Sequence[int]) -> Arrays:
         found = rows.pull(xp, wanted, *block)
         return tuple(found[i] for i in moving)
 
-    # Tapes keep nothing of what they do not see, and forward mode has no tangents of loops. In a
-    # graph they see what a map makes of this, which drops the gradient that stands here:
+    # Tapes keep nothing of what they do not see. In a graph they find it where a map has dropped
+    # the gradient that stands here:
     # https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/ops/parallel_for/pfor.py#L2247
-    with tf.init_scope() if tf.executing_eagerly() else kernels.unseen():
+    with tf.init_scope() if tf.executing_eagerly() else nullcontext():
         whole = rows.whole()
         if whole is None:
             found = looped(Step(rows.run, are_rows, rows.dtypes, rows.dtype), blocks)
