@@ -12,7 +12,7 @@ import pytest
 import xentropy
 from tests import test_term_kernels
 from tests.asserts import assert_case, assert_within
-from tests.cases import CASES, Case, need_dtype, own_gradient, select
+from tests.cases import CASES, Case, linear, need_dtype, own_gradient, select
 from tests.cases.extremes import TABLE, Row
 from tests.derivatives import TRANSFORMED
 from tests.test_extremes import assert_gradients_of_row
@@ -120,6 +120,22 @@ def test_they_are_called(harness: Harness, mode: str, gradient: bool) -> None:
             harness.modes[mode](lambda *a: harness.gradient(loss, a, (0,)))(*given)
         harness.numpy(harness.modes[mode](loss)(*given))
     assert seen.call_count == 1 + gradient
+
+
+def test_gradients_of_losses_that_no_kernel_computed(harness: Harness) -> None:
+    """They left nothing for the kernel that finds the gradients."""
+    jax = pytest.importorskip("jax")
+    arrays = {name: harness.array(x) for name, x in linear.small().items()}
+    x, rest = arrays.pop("hidden"), arrays
+
+    def loss(x: Any) -> Any:
+        return xentropy.linear_cross_entropy(x, **rest, reduction="sum")
+
+    with jax.disable_jit():
+        value, pull = jax.vjp(loss, x)
+    (found,), (want,) = jax.jit(pull)(value), harness.gradient(loss, (x,), (0,))
+    found, scale = harness.numpy(found), harness.numpy(value)
+    assert_within(found, scale * harness.numpy(want), np.abs(found), compare.GRADIENT)
 
 
 def test_an_error_in_a_kernel_comes_out(harness: Harness, mode: str) -> None:

@@ -1,87 +1,21 @@
-"""What is moved to a device, and what a program for one that is not at hand asks of the host."""
+"""What a program for a device that is not at hand asks of the host."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import pytest
 
 import xentropy
-from tests.cases import Case, named
 from tests.matrix import ENTRIES, Entry
-from xentropy import Mean
 from xentropy.testing import Harness, load_harness
 
 ALL = [entry for entries in ENTRIES.values() for entry in entries]
 HOST = re.compile("callback|xentropy_kernel")
-
-
-def no_transfers(harness: Harness) -> AbstractContextManager[Any]:
-    guard = harness.no_transfers()
-    return pytest.skip("see Harness.no_transfers") if guard is None else guard
-
-
-@pytest.mark.parametrize("column", ["value", "jvp", "gradient"])
-@pytest.mark.parametrize("entry", ALL, ids=str)
-def test_nothing_is_moved(harness: Harness, mode: str, entry: Entry, column: str) -> None:
-    """Of arrays on the device; numbers are constants of a program, or are put there explicitly."""
-    guard = no_transfers(harness)
-    given = tuple(entry.case.give(harness, "float32").values())
-    run = harness.modes[mode](harness.ways["eager"][column](entry.function))
-    with guard:
-        found = run(*(given[:1] if column == "jvp" else ()), *given)
-    assert np.isfinite(harness.numpy(found)).all()
-
-
-@pytest.mark.parametrize("reduction", ["sum", "mean", "partial"])
-@pytest.mark.parametrize(
-    "case", named("softmax ignore 5", "softmax index everything", "sigmoid everything"), ids=str
-)
-def test_nothing_is_moved_by_a_reduction(harness: Harness, case: Case, reduction: Any) -> None:
-    guard, run = no_transfers(harness), case.function(reduction=reduction)
-    given = case.give(harness, "float32").values()
-    with guard:
-        found = run(*given)
-    assert np.isfinite(harness.numpy(found[0] if reduction == "partial" else found))
-
-
-@pytest.mark.parametrize("reduction", ["none", "sum", "mean", "partial"])
-def test_nothing_is_moved_by_a_gradient(harness: Harness, reduction: Any) -> None:
-    guard, (case,) = no_transfers(harness), named("softmax ignore 5")
-    grad = xentropy.value_and_grad(getattr(xentropy, case.loss), case.wrt)
-    given = case.give(harness, "float32")
-    with guard:
-        _, slopes = grad(**given, **case.options, reduction=reduction)
-    assert all(np.isfinite(harness.numpy(x)).all() for x in slopes)
-
-
-@pytest.mark.parametrize("result", ["value", "perplexity"])
-def test_nothing_is_moved_by_a_mean(harness: Harness, mode: str, result: str) -> None:
-    """Of parts that are added up one by one, at once, and by axis, one of them of numbers."""
-    guard, run = no_transfers(harness), harness.modes[mode]
-    (case,) = named("softmax ignore 5")
-    f, given = case.function(reduction="partial"), tuple(case.give(harness, "float32").values())
-    with guard:
-
-        def total(*arrays: Any) -> Any:
-            part = f(*arrays)
-            return getattr(Mean.sum([part, sum([part, part]), Mean(0.0, 0)]).sum(), result)()
-
-        found, part = run(total)(*given), run(f)(*given)
-        want = getattr(part, result)()
-    np.testing.assert_allclose(harness.numpy(found), harness.numpy(want), rtol=1e-6)
-
-
-def test_a_transfer_would_be_seen(harness: Harness) -> None:
-    with no_transfers(harness), pytest.raises(RuntimeError, match="transfer"):
-        harness.array(np.ones(2, np.float32))
-
-
-# --- programs ---------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ def keep_of_index(call: Call, labels: Any, ignore_index: int | None) -> Any:
     widest = call.backend.dtype_name(wide)
     # A label beyond the widest signed integer has wrapped there.
     wrapped = 0 if _holds(widest, ignore_index) else 2 ** int(widest.removeprefix("int"))
-    return call.backend.differs(wide, ignore_index - wrapped)
+    return wide != call.backend.number(ignore_index - wrapped, wide)
 
 
 def _exact(call: Call, labels: Any) -> np.ndarray[Any, Any] | None:

@@ -36,7 +36,7 @@ def operands_of(call: Call) -> Operands:
 
     def of_losses(x: Any) -> Any:
         if x is not None and not is_one_each(x.shape):
-            x = steps.broadcast(x, call.hidden[..., 0])
+            x = steps.broadcast(x, call.backend.first(call.hidden))
         return None if x is None else steps.reshape(x, (-1,))
 
     def of_logits(x: Any) -> Any:
@@ -46,7 +46,7 @@ def operands_of(call: Call) -> Operands:
         if all(n == 1 for n in x.shape[:-1]) and call.x.ndim > 1:
             return steps.reshape(x, (1, x.shape[-1]))
         if not is_one_each(x.shape[:-1]):
-            one = call.hidden[..., :1]
+            one = call.backend.xp.expand_dims(call.backend.first(call.hidden), axis=-1)
             x = steps.broadcast(x, one if x.shape[-1] == 1 else _joined(call, x, one))
         return steps.reshape(x, (-1, x.shape[-1]))
 
@@ -77,12 +77,12 @@ def class_weights_of(call: Call, given: Operands) -> Any:
     xp, n, labels = call.backend.xp, call.x.shape[-1], given.labels
     weight = steps.cast(call.class_weight, getattr(xp, call.dtype))
     if call.index:
-        y = labels[:, 0]
-        wrong = (y < 0) | (y >= n)
+        y = xp.squeeze(labels, -1)
+        wrong = (y < call.backend.number(0, y)) | (y >= call.backend.number(n, y))
         every = weight if weight.ndim else steps.reshape(weight, (1,))
         at = steps.at(every, xp.where(wrong, 0, y) if weight.ndim else xp.zeros_like(y))
         found = steps.choose(~wrong, at, 0.0)
     else:
         found = steps.dot(steps.cast(labels, getattr(xp, call.dtype)), weight, n)
-        found = steps.broadcast(found, given.hidden[:, 0])
+        found = steps.broadcast(found, call.backend.first(given.hidden))
     return steps.reshape(found, shape_of(call))

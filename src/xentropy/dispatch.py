@@ -132,9 +132,13 @@ class Backend(ABC):
         """The widest signed integer dtype where ``x`` lies; index labels are compared in it."""
         return "int64"
 
-    def differs(self, x: Any, number: int) -> Any:
-        """Where integers are not this one, which their dtype holds."""
-        return x != number
+    def number(self, n: int, beside: Any) -> Any:
+        """An integer to compare an array with, whose dtype holds it."""
+        return n
+
+    def first(self, x: Any) -> Any:
+        """The first number of each row."""
+        return x[..., 0]
 
     def accumulator(self, x: Any) -> str:
         """The dtype for sums over examples: float64 where the device of ``x`` has it."""

@@ -73,7 +73,10 @@ def _top_k(x: Any, k: int, /) -> Any:
 def _where(condition: Any, x: Any, y: Any, /) -> Any:
     if not isinstance(condition, jax.core.Tracer):  # a number would be moved implicitly
         like = x if hasattr(x, "dtype") else y
-        x, y = (v if hasattr(v, "dtype") else jax.device_put(like.dtype.type(v)) for v in (x, y))
+        there = kernels.place((condition, like))
+        x, y = (
+            v if hasattr(v, "dtype") else jax.device_put(like.dtype.type(v), there) for v in (x, y)
+        )
     return jnp.where(condition, x, y)
 
 
@@ -104,7 +107,9 @@ _namespace: Any = SimpleNamespace(
     float32=jnp.float32,
     float64=jnp.float64,
     followed=False,
-    gather=lambda x, index, /: x[index],
+    gather=jax.jit(
+        lambda x, index: x[index]
+    ),  # outside of a program 0 and the length would be moved
     int32=jnp.int32,
     int64=jnp.int64,
     isfinite=jnp.isfinite,
@@ -130,6 +135,9 @@ _namespace: Any = SimpleNamespace(
     where=_where,
     zeros_like=jax.jit(jnp.zeros_like, inline=True),
 )
+
+
+_first = jax.jit(lambda x: x[..., 0], inline=True)  # the 0 is moved, too
 
 
 def _inside(formula: Formula) -> AbstractContextManager[Any]:
@@ -265,7 +273,8 @@ class _JAX(AutodiffBackend):
 
     def asarray(self, x: np.ndarray[Any, Any], like: Any | None) -> Any:
         # Put there explicitly: jax.transfer_guard refuses what jnp.asarray does.
-        return jax.device_put(np.asarray(x, jax.dtypes.canonicalize_dtype(x.dtype)))
+        array = np.asarray(x, jax.dtypes.canonicalize_dtype(x.dtype))
+        return jax.device_put(array, kernels.place((like,)))
 
     def concrete(self, x: Any, *, sync: bool = False) -> np.ndarray[Any, Any] | None:
         if isinstance(x, jax.core.Tracer):
@@ -276,9 +285,12 @@ class _JAX(AutodiffBackend):
     def index_dtype(self, x: Any) -> str:
         return str(jax.dtypes.canonicalize_dtype(np.int64).name)
 
-    def differs(self, x: Any, number: int) -> Any:
-        (k,) = kernels.put((number,))
-        return x != k
+    def number(self, n: int, beside: Any) -> Any:
+        (found,) = kernels.put((n,), (beside,))
+        return found
+
+    def first(self, x: Any) -> Any:
+        return _first(x)
 
     def accumulator(self, x: Any) -> str:
         return str(jax.dtypes.canonicalize_dtype(np.float64).name)
@@ -292,14 +304,14 @@ class _JAX(AutodiffBackend):
         static = tuple((k, v) for k, v in options.items() if k not in numbers)
         expected = upstream if isinstance(arrays[0], jax.core.Tracer) else None
         rule = _rule(formula, static, tuple(numbers), expected)
-        return rule(*arrays, *kernels.put(numbers.values()))
+        return rule(*arrays, *kernels.put(numbers.values(), arrays))
 
     def linear(self, head: Head, given: Operands) -> Any:
         return linear.losses(head, given)
 
     def linear_statistics(self, layer: Layer, given: Operands, request: Request) -> Arrays:
         bare = layer._replace(scale=None, softcap=None)
-        numbers = kernels.put((layer.scale, layer.softcap))
+        numbers = kernels.put((layer.scale, layer.softcap), given)
         return _linear_statistics(bare, request)(given, *numbers)
 
     def plain_cross_entropy(self, x: Any, labels: Any, reduction: str) -> Any:
@@ -318,12 +330,13 @@ class _JAX(AutodiffBackend):
 
     def statistics(self, request: Request) -> Arrays:
         x, labels, mask, keep, axis, dtype, scale, outputs, k = request
-        return _statistics(axis, dtype, outputs, k)(x, labels, mask, keep, *kernels.put((scale,)))
+        arrays = (x, labels, mask, keep)
+        return _statistics(axis, dtype, outputs, k)(*arrays, *kernels.put((scale,), arrays))
 
     def value_and_grad(self, function: Callable[..., Any], primals: Arrays) -> tuple[Any, Arrays]:
         # Not `jax.value_and_grad`, which moves a 1 to the device in silence.
         total, pull, value = jax.vjp(function, *primals, has_aux=True)
-        (one,) = kernels.put([np.ones((), total.dtype)])
+        (one,) = kernels.put([np.ones((), total.dtype)], [total])
         return value, pull(one)
 
     def kernels(self) -> list[str]:

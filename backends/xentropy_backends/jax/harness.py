@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar
 from unittest import mock
@@ -16,7 +16,7 @@ import numpy as np
 from xentropy.testing.harness import Harness, Run
 
 from . import kernels
-from .ways import LENGTHS, NARROW, WAYS
+from .ways import LENGTHS, NARROW, WAYS, spread
 
 __all__ = ["harness"]
 
@@ -87,6 +87,12 @@ class _JAX(Harness):
             d for d in (*jax.devices(), *jax.devices("cpu")) if self.device in str(d).lower()
         )
         return jax.device_put(array, there)
+
+    def placements(self) -> Mapping[str, Callable[[Any], Any]]:
+        if jax.device_count() == 1:
+            return {}
+        another = jax.devices()[-1]
+        return {"another device": lambda x: jax.device_put(x, another), "all devices": spread}
 
     def accelerators(self) -> list[str]:
         return [str(d).lower() for d in jax.devices() if d.platform != "cpu"]

@@ -20,6 +20,7 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jax.interpreters import ad, batching, mlir
+from jax.sharding import NamedSharding, PartitionSpec
 
 from xentropy._types import Arrays, Namespace, Options
 from xentropy.formulas import formula as rules
@@ -46,6 +47,7 @@ __all__ = [
     "is_manual",
     "lend",
     "lower",
+    "place",
     "put",
     "serves",
 ]
@@ -55,6 +57,7 @@ _config: Any = jax.config
 Array = np.ndarray[Any, Any]
 Work: TypeAlias = Callable[[list[Array], list[Array]], None]
 
+_GUARDS = tuple(f"jax_transfer_guard{way}" for way in ("", "_host_to_device", "_device_to_device"))
 LEAST = 2**13
 """Numbers that are worth a call from XLA into Python, which takes 30 us."""
 _TARGET = "xentropy_kernel"
@@ -93,13 +96,28 @@ def serves(formula: Formula, arrays: Arrays) -> bool:
     return arrays[0].size >= LEAST and calls.serves(formula, arrays, str(arrays[0].dtype))
 
 
-def put(numbers: Iterable[Any]) -> Iterable[Any]:
-    """Numbers as operands; where JAX would not put them on the device in silence, put there.
+def put(numbers: Iterable[Any], beside: Iterable[Any]) -> Iterable[Any]:
+    """Numbers as operands; where JAX would not move them to the arrays in silence, put there.
 
     That takes 40 us, thirty times as long.
     """
-    guards = _config.jax_transfer_guard, _config.jax_transfer_guard_host_to_device
-    return numbers if guards == (None, None) else jax.device_put(tuple(numbers))
+    if all(getattr(_config, guard) is None for guard in _GUARDS):
+        return numbers
+    return jax.device_put(tuple(numbers), place(beside))
+
+
+def place(arrays: Iterable[Any]) -> Any:
+    """All the devices of arrays, to which a number is put; None where JAX is free to choose."""
+    for x in arrays:
+        while hasattr(x, "primal"):  # what is differentiated outside of jit
+            x = x.primal
+        if isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer) and x.committed:
+            mesh = getattr(x.sharding, "mesh", None)
+            if mesh is not None:
+                return NamedSharding(mesh, PartitionSpec())
+            if len(x.devices()) == 1:
+                return x.sharding
+    return None
 
 
 def is_manual(arrays: Iterable[Any]) -> bool:

@@ -17,7 +17,7 @@ from xentropy.testing.ways import Derive, then, through
 
 from .adapter import enable_x64
 
-__all__ = ["LENGTHS", "NARROW", "WAYS"]
+__all__ = ["LENGTHS", "NARROW", "WAYS", "spread"]
 
 
 def _total(f: Run) -> Run:
@@ -123,15 +123,16 @@ def _read_back(f: Run, given: Any, order: int) -> Run:
     return call
 
 
+def spread(x: Any) -> Any:
+    """On all devices: half of the rows on each half of them."""
+    mesh = Mesh(np.asarray(jax.devices()).reshape(_ROWS, -1), ("rows", "copies"))
+    spec = PartitionSpec(*("rows" if n == _ROWS else None for n in x.shape))
+    return jax.device_put(x, NamedSharding(mesh, spec))
+
+
 def _sharded(f: Run) -> Run:
-    """Compiled for all devices: half of the rows on each half of them."""
+    """Compiled for all devices."""
     compiled = jax.jit(f)
-
-    def spread(x: Any) -> Any:
-        mesh = Mesh(np.asarray(jax.devices()).reshape(_ROWS, -1), ("rows", "copies"))
-        spec = PartitionSpec(*("rows" if n == _ROWS else None for n in x.shape))
-        return jax.device_put(x, NamedSharding(mesh, spec))
-
     return lambda *arrays: compiled(*map(spread, arrays))
 
 

@@ -82,6 +82,10 @@ class Harness:
         """Copy an array to another device; None where there is no other."""
         return None
 
+    def placements(self) -> Mapping[str, Callable[[Any], Any]]:
+        """What lays an array somewhere else than on the first device, by name."""
+        return {}
+
     def layouts(self, x: Any) -> Mapping[str, Any]:
         """Copies of a matrix, by layout, that no formula reads."""
         return {}
