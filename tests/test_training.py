@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-STEPS = 20
+STEPS = 200
 FRAMEWORKS = ("torch", "jax", "tensorflow")
 
 NATIVE = f"""
