@@ -11,7 +11,7 @@ from .dispatch import message
 from .errors import DTypeError, LabelError, OptionError, ShapeError
 
 if TYPE_CHECKING:
-    from .validation import Call
+    from ._call import Call
 
 __all__ = ["check_index_labels", "integer", "keep_of_index", "same", "unknown"]
 

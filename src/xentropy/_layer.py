@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from . import _steps as steps
+from ._call import Call
+from ._options import count, number
 from .formulas.linear import Layer, Operands
-from .validation import Call, count, number
 
 __all__ = ["class_weights_of", "layer_of", "operands_of", "shape_of"]
 

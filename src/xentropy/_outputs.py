@@ -14,7 +14,7 @@ from .errors import OptionError
 from .formulas.statistics import OUTPUTS
 
 if TYPE_CHECKING:
-    from .validation import Call
+    from ._call import Call
 
 __all__ = ["Output", "Outputs", "Statistics", "check_k", "named", "parsed"]
 

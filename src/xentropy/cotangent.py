@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from .validation import Call
+    from ._call import Call
 
 __all__ = ["expected", "without"]
 

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._call import Call
 from .dispatch import backend_of, message
 from .errors import DTypeError
 from .formulas import reduction as formulas
-from .validation import Call
 
 __all__ = ["Mean", "reduce"]
 

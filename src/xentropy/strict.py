@@ -12,7 +12,7 @@ import numpy as np
 from .errors import InputError, LabelError, XentropyError
 
 if TYPE_CHECKING:
-    from .validation import Call
+    from ._call import Call
 
 __all__ = ["check_head", "check_values", "check_weight", "is_strict", "strict"]
 

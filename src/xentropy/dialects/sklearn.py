@@ -16,6 +16,7 @@ from typing import Any
 
 import xentropy
 from xentropy import _steps as steps
+from xentropy._call import Call
 from xentropy.dispatch import message
 from xentropy.errors import DTypeError, InputError, OptionError, ShapeError
 from xentropy.formulas.averages import axis_mean, root
@@ -23,7 +24,7 @@ from xentropy.formulas.clip import clip
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.log_error import squared_log_error
 from xentropy.formulas.regression import pinball
-from xentropy.validation import Call, elementwise
+from xentropy.validation import elementwise
 
 from . import sklearn_checks as checks
 from . import sklearn_labels as columns

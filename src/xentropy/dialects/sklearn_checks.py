@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from xentropy import _steps as steps
+from xentropy._call import Call
 from xentropy._labels import same
 from xentropy.dispatch import backend_of, is_weak, message
 from xentropy.errors import DTypeError, InputError, OptionError, ShapeError
-from xentropy.validation import Call
 
 __all__ = [
     "EPS",

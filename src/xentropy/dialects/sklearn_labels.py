@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from xentropy._call import Call
 from xentropy.dispatch import is_weak, message
 from xentropy.errors import LabelError, OptionError, ShapeError
-from xentropy.validation import Call
 
 from . import sklearn_checks as checks
 

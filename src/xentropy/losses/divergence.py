@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from xentropy._call import Call
+from xentropy._options import number
 from xentropy._types import A, Reduction, Weak
 from xentropy.formulas import softmax as formulas
 from xentropy.reduction import reduce
-from xentropy.validation import Call, number, rows
+from xentropy.validation import rows
 
 __all__ = ["kl_divergence"]
 

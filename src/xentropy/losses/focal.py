@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from xentropy._call import Call
+from xentropy._options import number, smoothing
 from xentropy._types import A, Reduction, Weak
 from xentropy.formulas import sigmoid, softmax
 from xentropy.reduction import reduce
-from xentropy.validation import Call, class_vector, elementwise, number, rows, smoothing
+from xentropy.validation import class_vector, elementwise, rows
 
 __all__ = ["sigmoid_focal_cross_entropy", "softmax_focal_cross_entropy"]
 

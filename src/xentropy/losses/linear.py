@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from xentropy import _steps as steps
+from xentropy._call import Call
 from xentropy._layer import class_weights_of, layer_of, operands_of, shape_of
+from xentropy._options import number, smoothing
 from xentropy._types import A, Reduction, Weak
 from xentropy.formulas import softmax as formulas
 from xentropy.formulas.linear import Head
 from xentropy.reduction import reduce
-from xentropy.validation import Call, head, number, smoothing
+from xentropy.validation import head
 
 __all__ = ["linear_cross_entropy"]
 

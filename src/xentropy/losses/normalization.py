@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from xentropy._call import Call
+from xentropy._options import flag
 from xentropy._types import A, Weak
 from xentropy.formulas import softmax as formulas
-from xentropy.validation import Call, flag, rows
+from xentropy.validation import rows
 
 __all__ = ["log_softmax", "logsumexp"]
 

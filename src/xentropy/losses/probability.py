@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from xentropy._call import Call
+from xentropy._options import smoothing
 from xentropy._types import A, Reduction, Weak
 from xentropy.formulas import probability as formulas
 from xentropy.reduction import reduce
-from xentropy.validation import Call, elementwise, rows, smoothing
+from xentropy.validation import elementwise, rows
 
 __all__ = [
     "binary_cross_entropy",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from xentropy._call import Call
+from xentropy._options import number
 from xentropy._types import A, Reduction, Weak
 from xentropy.formulas import regression as formulas
 from xentropy.reduction import reduce
-from xentropy.validation import Call, elementwise, number
+from xentropy.validation import elementwise
 
 __all__ = [
     "absolute_error",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from xentropy._call import Call
+from xentropy._options import smoothing
 from xentropy._types import A, Reduction, Weak
 from xentropy.errors import OptionError
 from xentropy.formulas import sigmoid as formulas
 from xentropy.reduction import reduce
-from xentropy.validation import Call, class_vector, elementwise, smoothing
+from xentropy.validation import class_vector, elementwise
 
 __all__ = ["sigmoid_cross_entropy", "weighted_sigmoid_cross_entropy"]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from xentropy._call import Call
+from xentropy._options import number, smoothing
 from xentropy._types import A, Reduction, Weak
 from xentropy.formulas import softmax as formulas
 from xentropy.formulas.formula import Formula
 from xentropy.reduction import reduce
 from xentropy.shortcut import plain_cross_entropy
-from xentropy.validation import Call, number, rows, smoothing
+from xentropy.validation import rows
 
 __all__ = [
     "cross_entropy",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 from xentropy import _steps as steps
+from xentropy._call import Call
 from xentropy._layer import layer_of, operands_of, shape_of
+from xentropy._options import number
 from xentropy._outputs import Outputs, Statistics, check_k, named, parsed
 from xentropy._types import A, Weak
 from xentropy.formulas.statistics import OF_LABELS, Request
-from xentropy.validation import Call, head, number, rows
+from xentropy.validation import head, rows
 
 __all__ = ["linear_softmax_statistics", "softmax_statistics"]
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from xentropy import _steps as steps
+from xentropy._call import Call
 from xentropy.dialects._speech import spoken
 from xentropy.dispatch import Backend, backend_of, is_weak, message
 from xentropy.errors import DTypeError, LabelError, OptionError, ShapeError, UnsupportedError
-from xentropy.validation import Call
 
 __all__ = [
     "as_keras",

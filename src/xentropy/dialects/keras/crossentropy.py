@@ -6,13 +6,15 @@ from typing import Any
 
 import xentropy
 from xentropy import _steps as steps
+from xentropy._call import Call
+from xentropy._options import number, smoothing
 from xentropy.dialects._speech import warn
 from xentropy.dispatch import backend_of
 from xentropy.errors import OptionError
 from xentropy.formulas import clipped
 from xentropy.formulas.generalized import generalized
 from xentropy.formulas.softmax import focal_dense
-from xentropy.validation import Call, class_vector, elementwise, number, rows, smoothing
+from xentropy.validation import class_vector, elementwise, rows
 
 from ._inputs import (
     as_keras,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import xentropy
+from xentropy._call import Call
 from xentropy.formulas import clipped_divergence, relative
 from xentropy.formulas import poisson as counts
 from xentropy.formulas.clipped import EPSILON
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.log_error import squared_log_error
-from xentropy.validation import Call, elementwise, rows
+from xentropy.validation import elementwise, rows
 
 from ._inputs import as_keras, broadcast, finish, row_mean, same_rank, taken
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from xentropy import _steps as steps
+from xentropy._call import Call
 from xentropy.dialects._speech import spoken
 from xentropy.dispatch import is_weak, message
 from xentropy.errors import DTypeError, OptionError, ShapeError
-from xentropy.validation import Call
 
 __all__ = ["Given", "array_or_none", "classes", "merged", "optax_spoken", "ranked", "spread"]
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from xentropy import _steps as steps
+from xentropy._call import Call
 from xentropy._labels import same
 from xentropy.dialects._speech import spoken
 from xentropy.dispatch import backend_of
 from xentropy.errors import DTypeError, ShapeError
-from xentropy.validation import Call
 
 __all__ = ["in_dtype", "index_dtype", "same_dtype", "same_shape", "shape_of", "spoken_here"]
 

@@ -8,13 +8,15 @@ import numpy as np
 
 import xentropy
 from xentropy import _steps as steps
+from xentropy._call import Call
 from xentropy._labels import same
+from xentropy._options import flag
 from xentropy.errors import DTypeError, OptionError, ShapeError
 from xentropy.formulas import sigmoid
 from xentropy.formulas.formula import Formula
 from xentropy.formulas.poisson import poisson
 from xentropy.formulas.softmax_minus_labels import softmax_minus_labels
-from xentropy.validation import Call, elementwise, flag, rows
+from xentropy.validation import elementwise, rows
 
 from ._checks import in_dtype, index_dtype, same_dtype, same_shape, shape_of, spoken_here
 

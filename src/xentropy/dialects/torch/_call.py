@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from xentropy import _steps as steps
+from xentropy._call import Call
 from xentropy.dialects._speech import spoken
 from xentropy.dialects._speech import warn as speak
 from xentropy.dispatch import is_weak
 from xentropy.errors import DTypeError, InputError, OptionError, ShapeError
-from xentropy.validation import Call
 
 __all__ = [
     "NAN",

@@ -7,10 +7,11 @@ from typing import Any
 
 import xentropy
 from xentropy import _steps as steps
+from xentropy._call import Call
 from xentropy.errors import DTypeError, InputError, OptionError, ShapeError
 from xentropy.formulas import sigmoid
 from xentropy.formulas.log_floor import log_floor
-from xentropy.validation import Call, elementwise
+from xentropy.validation import elementwise
 
 from ._call import (
     arguments,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from xentropy import _steps as steps
+from xentropy._call import Call
+from xentropy._options import flag, number
 from xentropy.dialects._speech import warn
 from xentropy.errors import DTypeError, OptionError, ShapeError
 from xentropy.formulas.gaussian import gaussian
 from xentropy.formulas.poisson import poisson
 from xentropy.formulas.relative_entropy import relative_entropy
-from xentropy.validation import Call, elementwise, flag, number
+from xentropy.validation import elementwise
 
 from ._call import (
     NAN,

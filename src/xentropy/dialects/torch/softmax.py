@@ -10,11 +10,13 @@ import numpy as np
 
 import xentropy
 from xentropy import _steps as steps
+from xentropy._call import Call
+from xentropy._options import number
 from xentropy.dispatch import is_weak
 from xentropy.errors import DTypeError, OptionError, ShapeError
 from xentropy.formulas.log_probability import log_probability
 from xentropy.reduction import reduce as reduced_by_core
-from xentropy.validation import Call, number, rows
+from xentropy.validation import rows
 
 from ._call import (
     NAN,

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from xentropy import _steps as steps
+from xentropy._call import Call
 from xentropy.dialects.tensorflow._checks import same_shape
 from xentropy.dispatch import backend_of, is_weak, message
 from xentropy.errors import DTypeError, OptionError
 from xentropy.formulas import reduction as formulas
-from xentropy.validation import Call
 
 __all__ = ["Reduction", "begin", "floating", "reduce"]
 

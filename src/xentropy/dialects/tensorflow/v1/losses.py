@@ -10,10 +10,12 @@ from typing import Any
 
 import xentropy
 from xentropy import _steps as steps
+from xentropy._call import Call
+from xentropy._options import number, smoothing
 from xentropy.dialects.tensorflow._checks import in_dtype, index_dtype, shape_of, spoken_here
 from xentropy.formulas.log_loss import log_loss as _log_loss
 from xentropy.formulas.softmax_minus_labels import softmax_minus_labels
-from xentropy.validation import Call, elementwise, number, rows, smoothing
+from xentropy.validation import elementwise, rows
 
 from ._weighted import Reduction, begin, floating, reduce
 
