@@ -1,0 +1,53 @@
+"""Losses that PyTorch computes again for their gradients, instead of keeping what these need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.matrix import ENTRIES, Entry
+from xentropy.testing import load_harness
+
+ALL = [entry for entries in ENTRIES.values() for entry in entries]
+
+FIRST = """
+import torch, xentropy
+from torch.utils.checkpoint import checkpoint
+x = torch.tensor([[1.0, 2.0, 0.5]], requires_grad=True)
+checkpoint(lambda x: xentropy.{loss}, x, use_reentrant=False).sum().backward()
+assert x.grad.isfinite().all()
+"""
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("entry", ALL, ids=str)
+def test_gradients_are_the_same(torch: Any, entry: Entry, reentrant: bool) -> None:
+    x, *rest = entry.case.give(load_harness("torch"), "float32").values()
+    x = x.requires_grad_()
+    found = []
+    for run in (entry.function, checkpointed(torch, entry.function, reentrant)):
+        run(x, *rest).sum().backward()
+        found.append(x.grad.numpy().copy())
+        x.grad = None
+    np.testing.assert_array_equal(*found)
+
+
+def checkpointed(torch: Any, f: Any, reentrant: bool) -> Any:
+    from torch.utils.checkpoint import checkpoint
+
+    return lambda *arrays: checkpoint(f, *arrays, use_reentrant=reentrant)
+
+
+@pytest.mark.usefixtures("torch")
+@pytest.mark.parametrize(
+    "loss", ["cross_entropy(x, torch.tensor([1]))", "linear_cross_entropy(x, x, [0])"]
+)
+def test_the_first_call_of_a_process(loss: str) -> None:
+    """It keeps what a second would: the numbers of tensors are compared."""
+    command = [sys.executable, "-c", FIRST.format(loss=loss)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
