@@ -122,12 +122,13 @@ class _ArrayAPI(Backend):
         self._bound: dict[str, _ArrayAPI] = {}
 
     def owns(self, x: object) -> bool:
-        if self._base is not None:
-            return (
-                bool(array_api_compat.is_array_api_obj(x))
-                and array_api_compat.array_namespace(x) is self._base
-            )
-        return bool(array_api_compat.is_array_api_obj(x))
+        if not array_api_compat.is_array_api_obj(x):
+            return False
+        try:
+            base = array_api_compat.array_namespace(x)
+        except TypeError:  # of what has every attribute that it is asked for, as torch.fx.Proxy
+            return False
+        return self._base is None or base is self._base
 
     def bind(self, x: Any) -> Backend:
         base = array_api_compat.array_namespace(x)

@@ -27,6 +27,18 @@ __all__ = ["backend"]
 _EXCHANGED = {torch.float32, torch.float64, torch.int32, torch.int64, torch.bool}
 
 
+def _apart(arrays: Arrays) -> Arrays:
+    """The arrays, none of them twice, as Dynamo wants them of a rule.
+
+    https://meta-pytorch.github.io/compile-graph-break-site/gb/gb6297.html
+    """
+    found: list[Any] = []
+    for x in arrays:
+        twice = x is not None and any(x is y for y in found)
+        found.append(x.view_as(x) if twice else x)
+    return tuple(found)
+
+
 class _Torch(AutodiffBackend):
     reads_weights = True
     types = frozenset({torch.Tensor, torch.nn.Parameter})
@@ -35,6 +47,8 @@ class _Torch(AutodiffBackend):
         return isinstance(x, torch.Tensor)
 
     def unwrap(self, x: Any) -> Any:
+        if kernels.tracing():
+            raise LayoutError("outside of torch.jit.trace", "pass the function to torch.export.")
         if x is None or (x.layout is torch.strided and not x.is_nested):
             return x
         rule, hint = f"a dense tensor, not {x.layout}", "pass its to_dense()."
@@ -93,7 +107,7 @@ class _Torch(AutodiffBackend):
             return rules.value(followed, formula, arrays, options)
         kernels.refuse_tangents()
         if any(x is not None and x.requires_grad for x in arrays):
-            return Rule.apply(formula, options, *arrays)
+            return Rule.apply(formula, options, *_apart(arrays))
         # Without a gradient Dynamo would hand a context to `forward`, which has none.
         return rules.value(xp, formula, arrays, options)
 
@@ -111,6 +125,7 @@ class _Torch(AutodiffBackend):
             x.dtype not in kernels.MEMORY
             or kernels.transforming()
             or forward_ad._current_level >= 0
+            or kernels.tracing()
         ):
             return None
         found = kernels.plain_cross_entropy(x, labels, reduction)

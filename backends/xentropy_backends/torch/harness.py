@@ -14,16 +14,9 @@ import torch
 from xentropy.testing.harness import Harness, Run
 from xentropy_backends.torch import devices, kernels
 from xentropy_backends.torch.adapter import backend
-from xentropy_backends.torch.ways import LENGTHS, WAYS
+from xentropy_backends.torch.ways import LENGTHS, WAYS, compiled
 
 __all__ = ["harness"]
-
-
-def _compile(f: Run) -> Run:
-    # Functions that share their code count as recompilations of one.
-    torch._dynamo.reset()
-    compiled: Run = torch.compile(f, fullgraph=True, dynamic=False)
-    return compiled
 
 
 def _jvp(f: Run, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
@@ -33,8 +26,9 @@ def _jvp(f: Run, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
 class _Torch(Harness):
     modes: ClassVar = {
         "eager": lambda f: f,
-        "compile": _compile,
+        "compile": compiled(backend="inductor"),
     }
+    quick_modes: ClassVar = {"compile": compiled()}
     transforms: ClassVar = {
         "jvp": _jvp,
         "hessian": lambda f, x: torch.func.hessian(f)(x),

@@ -33,6 +33,7 @@ __all__ = [
     "refuse_tangents",
     "statistics",
     "take",
+    "tracing",
     "transforming",
 ]
 
@@ -99,6 +100,9 @@ transforming: Callable[[], bool] = getattr(
 
 # Absent before 2.7: there what is exported loses digits of confident rows.
 exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)
+
+# `torch.jit.trace` sees no kernel.
+tracing: Callable[[], bool] = torch.jit.is_tracing  # type: ignore[attr-defined]
 
 
 def refuse_tangents() -> None:

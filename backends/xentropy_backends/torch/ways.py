@@ -11,7 +11,7 @@ from torch.autograd import forward_ad
 from xentropy.testing.harness import Run
 from xentropy.testing.ways import Derive, joined, then, through
 
-__all__ = ["LENGTHS", "WAYS"]
+__all__ = ["LENGTHS", "WAYS", "compiled"]
 
 
 def _gradient(f: Run) -> Run:
@@ -70,12 +70,13 @@ FUNC: Mapping[str, Derive] = {
 }
 
 
-def _compiled(dynamic: bool) -> Derive:
+def compiled(dynamic: bool = False, backend: str = "aot_eager") -> Derive:
+    """What a compiler makes of the graphs is seen where tests have modes: it takes seconds each."""
+
     def compiled(f: Run) -> Run:
         # Functions that share their code count as recompilations of one.
         torch._dynamo.reset()
-        # What a compiler makes of the graphs is seen where tests have modes: it takes seconds each.
-        found: Run = torch.compile(f, fullgraph=True, dynamic=dynamic, backend="aot_eager")
+        found: Run = torch.compile(f, fullgraph=True, dynamic=dynamic, backend=backend)
         return found
 
     return compiled
@@ -153,18 +154,19 @@ def _each(derived: Mapping[str, Derive], **options: Any) -> Mapping[str, Derive]
 WAYS: Mapping[str, Mapping[str, Derive]] = {
     "eager": EAGER,
     "torch.func": FUNC,
-    "torch.compile": through(_compiled(False), _some("value", "gradient", "jvp", "jacobian")),
-    "torch.compile of torch.func": then(FUNC, _compiled(False)),
-    "torch.compile, dynamic shapes": then(FUNC, _compiled(True)),
+    "torch.compile": through(compiled(), _some("value", "gradient", "jvp", "jacobian")),
+    # Dynamo's part; the next is about what follows, too.
+    "torch.compile of torch.func": then(FUNC, compiled(backend="eager")),
+    "torch.compile, dynamic shapes": then(FUNC, compiled(dynamic=True)),
     "torch.export": _each(EAGER),
     "torch.func of torch.export": _each(FUNC),
     "autocast to float16": then(EAGER, _autocast(torch.float16)),
     "autocast to bfloat16": then(EAGER, _autocast(torch.bfloat16)),
 }
 LENGTHS: Mapping[str, Mapping[str, Derive]] = {
-    "torch.compile": through(_compiled(True), _some("value", "gradient")),
+    "torch.compile": through(compiled(dynamic=True), _some("value", "gradient")),
     "torch.compile of torch.func": {
-        name: joined(FUNC[name], _compiled(True)) for name in ("value", "gradient")
+        name: joined(FUNC[name], compiled(dynamic=True)) for name in ("value", "gradient")
     },
     "torch.export": _each(_some("value", "gradient"), any_length=True),
 }

@@ -44,6 +44,8 @@ class Harness:
     """
 
     modes: ClassVar[Mapping[str, Callable[[Run], Run]]] = {"eager": lambda f: f}
+    #: For those that take seconds to compile: the same, traced and run. Of others, the modes.
+    quick_modes: ClassVar[Mapping[str, Callable[[Run], Run]]] = {}
     transforms: ClassVar[Mapping[str, Run]] = {}
     ways: ClassVar[Mapping[str, Mapping[str, Callable[[Run], Run]]]] = {
         "eager": {"value": lambda f: f}
