@@ -156,7 +156,7 @@ def test_in_every_mode(harness: Harness, mode: str, dtype: str) -> None:
         return mean, (mean + mean).value(), mean.perplexity()
 
     part = parts(harness, (N,), dtype)[0]
-    mean, value, perplexity = harness.modes[mode](reduced)(*part.values())
+    mean, value, perplexity = harness.quick(mode)(reduced)(*part.values())
     want = loss(**part, reduction="partial")
     assert isinstance(mean, Mean)
     assert type(mean) is type(want)
@@ -293,7 +293,7 @@ def test_a_mean_whose_sum_is_beyond_every_number(harness: Harness, mode: str, dt
         return mean(), mean(sample_weight=weight), mean(denominator=denominator)
 
     given = (large, np.full(1000, 0.5, dtype), np.array(2000.0, dtype))
-    got = map(harness.numpy, harness.modes[mode](means)(*map(harness.array, given)))
+    got = map(harness.numpy, harness.quick(mode)(means)(*map(harness.array, given)))
     for mean, exact in zip(got, (want, want, want / 2), strict=True):
         assert mean.dtype == dtype
         assert abs(mean - exact) <= 4 * np.spacing(np.abs(exact).astype(dtype))
@@ -364,7 +364,7 @@ def test_of_stacked_fields_the_value_is_that_of_each_part(harness: Harness) -> N
 def test_many_losses_are_added_up_to_two_ulp(harness: Harness, mode: str, reduction: Any) -> None:
     if not harness.float64:
         pytest.skip("there is no float64: `Harness.float64`")
-    f = harness.modes[mode](lambda x, t: xentropy.squared_error(x, t, reduction=reduction))
+    f = harness.quick(mode)(lambda x, t: xentropy.squared_error(x, t, reduction=reduction))
     for seed in range(20):
         r = rng(f"many {seed}")
         x, t = r.normal(0, 15, (128, 10)), r.integers(0, 2, (128, 10)).astype(np.float64)

@@ -184,7 +184,7 @@ def test_gradients(harness: Harness, case: Case, dtype: str, name: str) -> None:
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.compiled], ids=str)
 def test_gradients_in_every_mode(harness: Harness, mode: str, case: Case) -> None:
-    call = harness.modes[mode](case.call(harness, true.REAL))
+    call = harness.quick(mode)(case.call(harness, true.REAL))
     assert_gradient(harness, case, "float32", true.REAL, call)
 
 
@@ -316,7 +316,7 @@ def test_wrong_labels_that_cannot_be_read(harness: Harness, mode: str) -> None:
         pytest.skip("there they are refused")
     y = WRONG if harness.float64 else np.minimum(WRONG, C)
     case = Case("wrong labels", X, y, options=LEFT.options)
-    found = harness.modes[mode](case.call(harness))(*case.give(harness, "float32").values())
+    found = harness.quick(mode)(case.call(harness))(*case.give(harness, "float32").values())
     case.assert_right(harness, "float32", found)
     assert np.isnan(harness.numpy(found.log_prob)).sum() == 3
 

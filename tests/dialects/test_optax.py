@@ -49,7 +49,7 @@ def test_a_parameter_that_is_traced(harness: Harness, mode: str, name: str) -> N
     parameter, values = PARAMETERS[name]
     function = getattr(optax, name)
     x, t, p = (harness.array(np.asarray(a, np.float32)) for a in (X, T, values))
-    run = harness.modes[mode](lambda x, t, p: function(x, t, **{parameter: p}))
+    run = harness.quick(mode)(lambda x, t, p: function(x, t, **{parameter: p}))
     expected = function(X, T, **{parameter: np.asarray(values)})
     np.testing.assert_allclose(harness.numpy(run(x, t, p)), expected, rtol=1e-5, atol=1e-6)
 

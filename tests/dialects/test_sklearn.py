@@ -58,7 +58,7 @@ def test_an_array_where_somebody_does(harness: Harness, name: str) -> None:
 def test_every_mode(harness: Harness, mode: str, name: str) -> None:
     y, p, options = CALLS[name]
     function = getattr(metrics, name)
-    run = harness.modes[mode](lambda y, x: function(y, x, **options))
+    run = harness.quick(mode)(lambda y, x: function(y, x, **options))
     value = run(harness.array(y), harness.array(p))
     if mode != "eager":
         value = harness.numpy(value)
@@ -132,7 +132,7 @@ def test_labels_that_are_traced(harness: Harness, mode: str) -> None:
     if mode == "eager":
         pytest.skip("nothing is traced")
     p = harness.array(ROWS)
-    run = harness.modes[mode](lambda y: metrics.log_loss(y, p, labels=[3, 5, 7]))
+    run = harness.quick(mode)(lambda y: metrics.log_loss(y, p, labels=[3, 5, 7]))
     value = harness.numpy(run(harness.array(np.asarray([3, 7]))))
     np.testing.assert_allclose(value, metrics.log_loss([3, 7], ROWS, labels=[3, 5, 7]), rtol=1e-6)
     assert np.isnan(harness.numpy(run(harness.array(np.asarray([3, 4])))))
@@ -143,7 +143,7 @@ def test_labels_that_are_traced_are_not_guessed(harness: Harness, mode: str) -> 
         pytest.skip("nothing is traced")
     p = harness.array(P)
     for name, option in {"log_loss": "labels", "brier_score_loss": "pos_label"}.items():
-        run = harness.modes[mode](lambda y, name=name: getattr(metrics, name)(y, p))
+        run = harness.quick(mode)(lambda y, name=name: getattr(metrics, name)(y, p))
         with pytest.raises(Exception, match=f"`{option}` must be given|Dynamo"):
             run(harness.array(Y))
 

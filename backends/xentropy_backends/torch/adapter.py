@@ -48,7 +48,8 @@ class _Torch(AutodiffBackend):
 
     def unwrap(self, x: Any) -> Any:
         if kernels.tracing():
-            raise LayoutError("outside of torch.jit.trace", "pass the function to torch.export.")
+            rule, hint = "outside of torch.jit.trace", "pass the function to torch.export."
+            raise LayoutError(rule, hint)
         if x is None or (x.layout is torch.strided and not x.is_nested):
             return x
         rule, hint = f"a dense tensor, not {x.layout}", "pass its to_dense()."

@@ -28,7 +28,7 @@ class _Torch(Harness):
         "eager": lambda f: f,
         "compile": compiled(backend="inductor"),
     }
-    quick_modes: ClassVar = {"compile": compiled()}
+    traced: ClassVar = {"compile": compiled()}
     transforms: ClassVar = {
         "jvp": _jvp,
         "hessian": lambda f, x: torch.func.hessian(f)(x),

@@ -44,8 +44,8 @@ class Harness:
     """
 
     modes: ClassVar[Mapping[str, Callable[[Run], Run]]] = {"eager": lambda f: f}
-    #: For those that take seconds to compile: the same, traced and run. Of others, the modes.
-    quick_modes: ClassVar[Mapping[str, Callable[[Run], Run]]] = {}
+    #: Those of the modes, if any, that take seconds for a function: as far as they trace it.
+    traced: ClassVar[Mapping[str, Callable[[Run], Run]]] = {}
     transforms: ClassVar[Mapping[str, Run]] = {}
     ways: ClassVar[Mapping[str, Mapping[str, Callable[[Run], Run]]]] = {
         "eager": {"value": lambda f: f}
@@ -71,6 +71,10 @@ class Harness:
 
     def __repr__(self) -> str:
         return self.name
+
+    def quick(self, mode: str) -> Callable[[Run], Run]:
+        """A mode, without what it makes of the code of a function where that takes seconds."""
+        return {**self.modes, **self.traced}[mode]
 
     def array(self, x: Any) -> Any:
         """A NumPy array as one of the framework, of the same dtype."""
