@@ -93,8 +93,8 @@ def _autocast(dtype: torch.dtype) -> Derive:
     return within
 
 
-def _some(*columns: str) -> Mapping[str, Derive]:
-    return {name: EAGER[name] for name in columns}
+def _some(*columns: str, of: Mapping[str, Derive] = EAGER) -> Mapping[str, Derive]:
+    return {name: of[name] for name in columns}
 
 
 class _Module(torch.nn.Module):
@@ -155,9 +155,12 @@ WAYS: Mapping[str, Mapping[str, Derive]] = {
     "eager": EAGER,
     "torch.func": FUNC,
     "torch.compile": through(compiled(), _some("value", "gradient", "jvp", "jacobian")),
-    # Dynamo's part; the next is about what follows, too.
+    # As far as Dynamo goes; what follows it, which takes as long, is seen above and in part below.
     "torch.compile of torch.func": then(FUNC, compiled(backend="eager")),
-    "torch.compile, dynamic shapes": then(FUNC, compiled(dynamic=True)),
+    "torch.compile, dynamic shapes": {
+        **then(FUNC, compiled(dynamic=True, backend="eager")),
+        **then(_some("value", "gradient", "jvp", of=FUNC), compiled(dynamic=True)),
+    },
     "torch.export": _each(EAGER),
     "torch.func of torch.export": _each(FUNC),
     "autocast to float16": then(EAGER, _autocast(torch.float16)),
