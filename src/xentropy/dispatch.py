@@ -117,6 +117,10 @@ class Backend(ABC):
         """
         return None
 
+    def of_shape(self, x: Any, shape: tuple[Any, ...]) -> Any:
+        """``x`` of a graph, some lengths of which are known only now; None stands for others."""
+        return x
+
     def eager(self) -> bool:
         """Whether this call runs now; False where a compiler reads it."""
         return True

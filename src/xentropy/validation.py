@@ -31,6 +31,7 @@ def elementwise(
     call.index = False
     call.labels = _dense(call, labels)
     _example_weights(call)
+    _learn_lengths(call)
     check_values(call, labels, kind=kind)
 
 
@@ -50,6 +51,7 @@ def rows(
     _predictions(call, "labels" if "labels" in call.given else None)
     call.axis = _axis(call, axis)
     _classes(call, labels, ignore_index, mask)
+    _learn_lengths(call)
     check_values(call, None if labels == "none" else "labels", kind=kind)
 
 
@@ -74,6 +76,7 @@ def head(call: Call, labels: _Labels, *, ignore_index: Any) -> None:
     call.x = Logits((*hidden.shape[:-1], weight.shape[0]))
     call.axis = -1
     _classes(call, labels, ignore_index, "class_mask")
+    _learn_lengths(call)
     check_head(call)
 
 
@@ -243,6 +246,26 @@ def _dense(call: Call, name: str) -> Any:
             hint = "for the index of a class call cross_entropy or the loss with `sparse`."
         call.fail(ShapeError, rule, *shown, name, hint=hint)
     return array if kind == "float" else call.cast(array)
+
+
+def _learn_lengths(call: Call) -> None:
+    """Give predictions whose lengths a graph does not know those that other arguments have."""
+    shape = tuple(call.x.shape)
+    if None not in shape:
+        return
+    examples = map(call.expand, (call.sample_weight, call.keep))
+    for array in (call.labels, call.class_mask, *examples):
+        if array is not None and array.ndim == len(shape):
+            pairs = zip(shape, array.shape, strict=True)
+            shape = tuple(m if n is None and m != 1 else n for n, m in pairs)
+    if shape == tuple(call.x.shape):
+        return
+    if isinstance(call.x, Logits):
+        features = call.hidden.shape[-1]
+        call.hidden = call.backend.of_shape(call.hidden, (*shape[:-1], features))
+        call.x = Logits(shape)
+    else:
+        call.x = call.backend.of_shape(call.x, shape)
 
 
 def _is_index(call: Call, labels: Any, accepted: str) -> bool:

@@ -204,6 +204,9 @@ class _TensorFlow(AutodiffBackend):
         except (BufferError, RuntimeError):  # bfloat16
             return np.asarray(x.numpy())
 
+    def of_shape(self, x: Any, shape: tuple[Any, ...]) -> Any:
+        return tf.ensure_shape(x, shape)
+
     def followed(self, x: Any) -> bool:
         # Tensors know nothing of the tapes that watch them.
         return kernels.is_recorded()
