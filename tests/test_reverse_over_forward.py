@@ -15,7 +15,8 @@ from xentropy.testing import Harness
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
 @pytest.mark.parametrize("entry", ALL, ids=str)
 def test_second_derivatives(harness: Harness, tf: Any, entry: Entry, compiled: bool) -> None:
-    def along(direction: Any, x: Any, rest: tuple[Any, ...]) -> Any:
+    @tf.function(jit_compile=compiled)
+    def along(direction: Any, x: Any, *rest: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(x)
             with tf.autodiff.ForwardAccumulator(x, direction) as forward:
@@ -23,10 +24,9 @@ def test_second_derivatives(harness: Harness, tf: Any, entry: Entry, compiled: b
             tangent = forward.jvp(total)
         return tape.gradient(tangent, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
-    @tf.function(jit_compile=compiled)
     def hessian(x: Any, *rest: Any) -> Any:
         units = np.eye(x.shape.num_elements()).reshape(-1, *x.shape)
-        columns = [along(tf.constant(unit, x.dtype), x, rest) for unit in units]
+        columns = [along(tf.constant(unit, x.dtype), x, *rest) for unit in units]
         return tf.reshape(tf.stack(columns, -1), (*x.shape, *x.shape))
 
     assert_hessian = COLUMN_TESTS["hessian"]
