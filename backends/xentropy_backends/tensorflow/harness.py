@@ -55,8 +55,10 @@ class _TensorFlow(Harness):
     lengths: ClassVar = LENGTHS
 
     def is_of_tests(self, warning: str) -> bool:
-        # Each makes functions of the same names; what is compiled anew `compiles_nothing` tells.
-        return "triggered tf.function retracing" in warning
+        # Each makes functions of the same names; what is compiled anew `compiles_nothing` tells. And
+        # a saved linear head has no second derivatives: see `xfails.toml`.
+        told = "triggered tf.function retracing", "ops with unsaved custom gradients"
+        return any(text in warning for text in told)
 
     def compiles_nothing(self) -> AbstractContextManager[Any]:
         return traces_nothing()
