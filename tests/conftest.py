@@ -100,6 +100,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         expect_failures(items, known_failures(name))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    harness = chosen(item.config)
+    if harness is not None:
+        harness.forget()
+
+
 def waits(item: pytest.Item, config: pytest.Config) -> bool:
     """Whether a test waits for an accelerator; one of them stays, to say that there is none."""
     harness, there = chosen(config), config.getoption("--device")

@@ -32,7 +32,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("cell", found, ids=lambda cell: f"{cell[0]}: {cell[1]}")
 
 
-@pytest.mark.parametrize("entry", ALL, ids=str)
+# By module, so that all cells of an entry follow each other, and share what is made of it.
+@pytest.mark.parametrize("entry", ALL, ids=str, scope="module")
 def test_cell(
     harness: Harness, cell: tuple[str, str], entry: Entry, caplog: pytest.LogCaptureFixture
 ) -> None:

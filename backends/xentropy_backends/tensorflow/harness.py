@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from xentropy.testing.harness import Harness, Run
 from xentropy_backends.tensorflow import devices, kernels
-from xentropy_backends.tensorflow.ways import LENGTHS, WAYS, traces_nothing
+from xentropy_backends.tensorflow.ways import LENGTHS, WAYS, forget, traces_nothing
 
 __all__ = ["harness"]
 
@@ -55,10 +55,13 @@ class _TensorFlow(Harness):
     lengths: ClassVar = LENGTHS
 
     def is_of_tests(self, warning: str) -> bool:
-        # Each makes functions of the same names; what is compiled anew `compiles_nothing` tells. And
-        # a saved linear head has no second derivatives: see `xfails.toml`.
+        # Each makes functions of the same names; what is compiled anew `compiles_nothing` tells.
+        # And a saved linear head has no second derivatives: see `xfails.toml`.
         told = "triggered tf.function retracing", "ops with unsaved custom gradients"
         return any(text in warning for text in told)
+
+    def forget(self) -> None:
+        forget()
 
     def compiles_nothing(self) -> AbstractContextManager[Any]:
         return traces_nothing()

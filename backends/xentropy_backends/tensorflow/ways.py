@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -10,17 +11,47 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.framework import ops
 
 from xentropy.testing.harness import Run
 from xentropy.testing.ways import Derive, joined, then, through
 
-__all__ = ["LENGTHS", "WAYS", "traces_nothing"]
+__all__ = ["LENGTHS", "WAYS", "forget", "traces_nothing"]
+
+
+_KEPT: list[Any] = []
+
+
+def _kept(f: Any) -> Any:
+    """Calls of ``f`` by their arguments, until `forget`."""
+    cached = functools.cache(f)
+    _KEPT.append(cached)
+    return cached
+
+
+_MOST = 50
+
+
+def forget() -> None:
+    """Drop the gradients of our own of all graphs, once there are many.
+
+    TensorFlow registers each for the rest of the process, and with it the graph: gigabytes.
+    https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/ops/custom_gradient.py#L512
+    """
+    registered = ops.gradient_registry._registry
+    of_graphs = [name for name in registered if name.startswith("CustomGradient-")]
+    if len(of_graphs) > _MOST:
+        for cached in _KEPT:
+            cached.cache_clear()
+        for name in of_graphs:
+            del registered[name]
+        gc.collect()
 
 
 # --- what is derived --------------------------------------------------------------------------
 
 
-@functools.cache
+@_kept
 def _gradient(f: Run) -> Run:
     def run(x: Any, *rest: Any) -> Any:
         with tf.GradientTape() as tape:
@@ -122,7 +153,7 @@ def _signature(arrays: tuple[Any, ...]) -> tuple[Any, ...]:
 def _once(make: Callable[[Run, tuple[Any, ...]], Run]) -> Derive:
     """Made of a function when it is called first, for all that is derived of it."""
 
-    @functools.cache
+    @_kept
     def made(f: Run, signature: tuple[Any, ...]) -> Run:
         # In which tapes are paused, also those of `f`.
         with nullcontext() if tf.executing_eagerly() else tf.init_scope():

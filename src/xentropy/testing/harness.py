@@ -147,6 +147,9 @@ class Harness:
         """Fail where anything is moved to or from a device; None where nothing can tell."""
         return None
 
+    def forget(self) -> None:
+        """Let go, after a test, of what the framework keeps of it for the rest of the process."""
+
     def compiles_nothing(self) -> AbstractContextManager[Any]:
         """Fail where something is compiled within."""
         return nullcontext()
