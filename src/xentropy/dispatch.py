@@ -377,6 +377,8 @@ def _refuse_unknown(call: str, name: str, x: Any) -> None:
         hint = str(error).partition("Hint: ")[2]
         if hasattr(x, "to_numpy"):
             hint = f"pass {name}.to_numpy()."
+        elif hasattr(x, "to_tensor"):
+            hint = f"pass {name}.to_tensor(), and say with `where` what it fills up."
         raise DTypeError(message(call, rule, {name: x}, hint)) from None
 
 

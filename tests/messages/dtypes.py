@@ -22,6 +22,13 @@ class DataFrame:
         return np.zeros(2)
 
 
+class Ragged:
+    """An object like those of TensorFlow whose rows have lengths of their own."""
+
+    def to_tensor(self) -> np.ndarray[Any, Any]:
+        return np.zeros((2, 3))
+
+
 class Matrix:
     """An object like no array."""
 
@@ -213,6 +220,12 @@ Hint: pass an array of one of: FAMILIES.""",
             f"""xentropy.sparse_softmax_cross_entropy: `labels` is of a type that no backend knows.
   labels: {__name__}.DataFrame
 Hint: pass labels.to_numpy().""",
+        ),
+        (
+            lambda a: sparse(Ragged(), a(2, dtype=np.int64)),
+            f"""xentropy.sparse_softmax_cross_entropy: `logits` is of a type that no backend knows.
+  logits: {__name__}.Ragged
+Hint: pass logits.to_tensor(), and say with `where` what it fills up.""",
         ),
         (
             lambda a: losses.squared_error(a(3), 1j),
