@@ -205,7 +205,9 @@ class _TensorFlow(AutodiffBackend):
             return np.asarray(x.numpy())
 
     def of_shape(self, x: Any, shape: tuple[Any, ...]) -> Any:
-        return tf.ensure_shape(x, shape)
+        x = tf.identity(x)  # tf.ensure_shape knows no forward mode in graphs
+        x.set_shape(shape)
+        return x
 
     def followed(self, x: Any) -> bool:
         # Tensors know nothing of the tapes that watch them.
