@@ -86,8 +86,8 @@ __all__ = [
     "weighted_sigmoid_cross_entropy",
 ]
 
-# Nothing in a loss is for TensorFlow's AutoGraph to rewrite, which took seconds of a first call; nor
-# is what imports an adapter, which it warns of.
+# Nothing in a loss is for TensorFlow's AutoGraph to rewrite, which took seconds of a first call;
+# nor is what imports an adapter, of which it warns.
 # It leaves alone what carries the mark of `tf.autograph.experimental.do_not_convert`:
 # https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/autograph/impl/api.py#L291
 for _name in __all__:
