@@ -98,8 +98,7 @@ transforming: Callable[[], bool] = getattr(
     torch._C, "_are_functorch_transforms_active", lambda: True
 )
 
-# Absent before 2.7: there what is exported loses digits of confident rows.
-exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)
+exporting: Callable[[], bool] = torch.compiler.is_exporting
 
 # `torch.jit.trace` sees no kernel.
 tracing: Callable[[], bool] = torch.jit.is_tracing  # type: ignore[attr-defined]
