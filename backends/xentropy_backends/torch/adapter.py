@@ -34,8 +34,9 @@ def _apart(arrays: Arrays) -> Arrays:
     """
     found: list[Any] = []
     for x in arrays:
-        twice = x is not None and any(x is y for y in found)
-        found.append(x.view_as(x) if twice else x)
+        if x is not None and any(x is y for y in found):
+            x = x.view_as(x)
+        found.append(x)
     return tuple(found)
 
 
