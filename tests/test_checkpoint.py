@@ -29,7 +29,7 @@ def test_gradients_are_the_same(torch: Any, entry: Entry, reentrant: bool) -> No
     harness = load_harness("torch")
     arrays = list(entry.case.give(harness, "float32").values())
     x = arrays[0].requires_grad_()
-    found = []
+    found: list[Any] = []
     for run in (entry.function, checkpointed(torch, entry.function, reentrant)):
         run(*arrays).sum().backward()
         found.append(harness.numpy(x.grad).copy())

@@ -56,10 +56,10 @@ def test_gradients_of_a_head_need_no_cpu(harness: Harness, monkeypatch: pytest.M
 
     monkeypatch.setattr(jax, "devices", others)
     kernels.count_cpus.cache_clear()
-    arrays = [harness.array(np.ones(shape, np.float32)) for shape in ((256, 8), (64, 8))]
+    arrays: Any = [harness.array(np.ones(shape, np.float32)) for shape in ((256, 8), (64, 8))]
     labels = harness.array(np.zeros(256, np.int64))
     try:
-        grad = xentropy.value_and_grad(xentropy.linear_cross_entropy, ("hidden", "weight"))
+        grad: Any = xentropy.value_and_grad(xentropy.linear_cross_entropy, ("hidden", "weight"))
         value, slopes = grad(*arrays, labels, reduction="mean")
     finally:
         kernels.count_cpus.cache_clear()

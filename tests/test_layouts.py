@@ -76,11 +76,14 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
 }
 
 
+GRADIENT: Any = xentropy.value_and_grad(xentropy.cross_entropy)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_layout_of_numpy_labels_and_weights(harness: Harness, layout: str) -> None:
     """Sums may be added in another order, so the bounds decide."""
     arguments, spread = _arguments(6), LAYOUTS[layout]
-    x, f = arguments.pop("logits"), xentropy.value_and_grad(xentropy.cross_entropy)
+    x, f = arguments.pop("logits"), GRADIENT
     shares, index = arguments.pop("labels"), np.arange(N) % 3
     for labels, options in (
         (shares, arguments),

@@ -164,13 +164,21 @@ def _reduction(call: Call) -> None:
     mode, denominator = call.reduction, call.given.get("denominator")
     if not isinstance(mode, str) or mode not in _REDUCTIONS:
         rule = f"`reduction` must be one of {', '.join(map(repr, _REDUCTIONS))}."
-        near = difflib.get_close_matches(str(mode).lower(), _REDUCTIONS, 1)
-        hint = f"did you mean {near[0]!r}?" if near else ""
+        hint = _nearest(mode) if isinstance(mode, str) else ""
         raise OptionError(message(call.name, rule, {"reduction": mode}, hint))
     if denominator is not None and mode != "mean":
         rule = "`denominator` goes with reduction='mean'."
         shown = {"reduction": mode, "denominator": denominator}
         raise OptionError(message(call.name, rule, shown))
+
+
+def _nearest(mode: str) -> str:
+    near = difflib.get_close_matches(mode.lower(), _REDUCTIONS, 1)
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
+# torch.compile is to take the answer: it does not read difflib. See `dispatch`.
+_nearest._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def _is_numeric(dtype: np.dtype[Any]) -> bool:

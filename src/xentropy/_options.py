@@ -39,6 +39,8 @@ def number(
         if accept(exact) and accept(rounded):
             return rounded
         hint = f"in {call.dtype} it is {rounded}." if accept(exact) else ""
+    elif hasattr(value, "shape"):
+        hint = "pass a Python number, as float(x); compiled code takes it as a constant."
     raise OptionError(message(call.name, f"`{name}` must be {rule}.", {name: value}, hint))
 
 

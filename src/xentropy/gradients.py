@@ -7,7 +7,7 @@ import inspect
 import numbers
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -24,9 +24,13 @@ _OURS = ("xentropy.losses.", "xentropy.dialects.")
 _PACKED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
 def value_and_grad(
-    loss: Callable[..., Any], argnums: int | str | tuple[int | str, ...] = 0
-) -> Callable[..., tuple[Any, Any]]:
+    loss: Callable[P, R], argnums: int | str | tuple[int | str, ...] = 0
+) -> Callable[P, tuple[R, Any]]:
     """Turn a loss into a function that returns its value and its gradient.
 
     Parameters
@@ -76,7 +80,7 @@ def value_and_grad(
         inner, held = inner.func, (*inner.args, *held)
 
     @functools.wraps(inner)
-    def evaluate(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    def evaluate(*args: P.args, **kwargs: P.kwargs) -> tuple[R, Any]:
         bound = signature.bind_partial(*args, **kwargs)
         bound.apply_defaults()
         names = [_argument(loss, bound, target) for target in targets]

@@ -82,7 +82,7 @@ def test_labels_have_gradients_too() -> None:
     _, gradient = xentropy.value_and_grad(loss, 0)(t, masked(x, np.array([True, False])))
     expected = np.log([0.3 / 0.7, 0.7 / 0.3]) / 2
     np.testing.assert_allclose(gradient, [expected, np.zeros(2)])
-    options = {"from_logits": True, "label_smoothing": 0.2, "gamma": 0.0, "alpha": 1.0}
+    options: Any = {"from_logits": True, "label_smoothing": 0.2, "gamma": 0.0, "alpha": 1.0}
     focal = xentropy.value_and_grad(keras.categorical_focal_crossentropy, 0)
     _, gradient = focal(t[:1], np.zeros((1, 2)), **options)
     np.testing.assert_allclose(gradient, [[0.8 * np.log(2)] * 2])

@@ -305,13 +305,14 @@ def _(harness: Harness) -> None:
 
 @core("arguments that are written to")
 def _(harness: Harness) -> None:
-    for loss, x, t in (
+    calls: Any = (
         (xentropy.cross_entropy, X, Y),
         (xentropy.cross_entropy, X, HOT),
         (xentropy.sigmoid_cross_entropy, X, HOT),
         (torch.cross_entropy, X, Y),
         (optax.softmax_cross_entropy, X, HOT),
-    ):
+    )
+    for loss, x, t in calls:
         given, labels = give(harness, X.copy(), t)
         run = xentropy.value_and_grad(loss)
         once, again = run(given, labels), run(given, labels)

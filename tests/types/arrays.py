@@ -71,9 +71,9 @@ def statistics(x: T) -> None:
 
 
 def gradients(x: T) -> None:
-    assert_type(xentropy.value_and_grad(xentropy.squared_error)(x, x), tuple[Any, Any])
+    assert_type(xentropy.value_and_grad(xentropy.squared_error)(x, x), tuple[T, Any])
     both = xentropy.value_and_grad(xentropy.linear_cross_entropy, ("weight", 0))
-    assert_type(both(x, x, [0, 1], reduction="mean"), tuple[Any, Any])
+    assert_type(both(x, x, [0, 1], reduction="mean"), tuple[T, Any])
 
 
 def means(x: T) -> None:
@@ -101,5 +101,6 @@ def mistakes(x: T) -> None:
     xentropy.linear_cross_entropy(x, x, x, bias="zeros")  # type: ignore[arg-type]
     xentropy.linear_softmax_statistics(x, x, x, outputs={})  # type: ignore[arg-type]
     xentropy.value_and_grad(xentropy.squared_error, 1.0)  # type: ignore[arg-type]
+    xentropy.value_and_grad(xentropy.huber)(x, x, reduction="avg")  # type: ignore[arg-type]
     xentropy.value_and_grad("huber")  # type: ignore[arg-type]
     xentropy.Mean(x)  # type: ignore[call-arg]

@@ -100,6 +100,8 @@ class _Torch(AutodiffBackend):
         self, formula: Formula, arrays: Arrays, options: Options, upstream: float | None = None
     ) -> Any:
         if not torch.compiler.is_compiling():
+            if kernels.transforming() and kernels.pushed_twice():
+                return rules.value(followed, formula, arrays, options)
             saving = torch.is_grad_enabled() and arrays[0].requires_grad
             rule = EagerRule if kernels.transforming() else PlainRule
             return rule.apply(kernels.Kernel(xp, formula, options, upstream), saving, *arrays)
@@ -114,7 +116,11 @@ class _Torch(AutodiffBackend):
         return rules.value(xp, formula, arrays, options)
 
     def linear(self, head: Head, given: Operands) -> Any:
-        return (compiled if torch.compiler.is_compiling() else linear).losses(head, given)
+        if torch.compiler.is_compiling():
+            return compiled.losses(head, given)
+        if kernels.transforming() and kernels.pushed_twice():
+            return linear.evaluate(head, given)
+        return linear.losses(head, given)
 
     def linear_statistics(self, layer: Layer, given: Operands, request: Request) -> Arrays:
         of_rows = compiled if torch.compiler.is_compiling() else linear

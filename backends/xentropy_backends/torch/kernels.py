@@ -27,9 +27,11 @@ __all__ = [
     "accelerated",
     "again",
     "exporting",
+    "is_batched",
     "is_plain",
     "lend",
     "plain_cross_entropy",
+    "pushed_twice",
     "refuse_tangents",
     "statistics",
     "take",
@@ -79,7 +81,7 @@ def is_plain(x: Any) -> bool:
 
     Nor a view whose signs are to be turned first.
     """
-    return _is_memory(x) and torch.func.debug_unwrap(x) is x and not _is_batched(x)
+    return _is_memory(x) and torch.func.debug_unwrap(x) is x and not is_batched(x)
 
 
 def _is_memory(x: Any) -> bool:
@@ -88,10 +90,10 @@ def _is_memory(x: Any) -> bool:
     return plain and not (x.is_neg() or x._is_zerotensor())
 
 
+_functorch: Any = getattr(torch._C, "_functorch", None)
+
 # Of vectorized Jacobians; private, and absent from some versions.
-_is_batched: Callable[[Any], bool] = getattr(
-    getattr(torch._C, "_functorch", None), "is_legacy_batchedtensor", lambda x: False
-)
+is_batched: Callable[[Any], bool] = getattr(_functorch, "is_legacy_batchedtensor", lambda x: False)
 
 # Private, and absent from some versions: then the general rule serves.
 transforming: Callable[[], bool] = getattr(
@@ -99,6 +101,16 @@ transforming: Callable[[], bool] = getattr(
 )
 
 exporting: Callable[[], bool] = torch.compiler.is_exporting
+
+
+def pushed_twice() -> bool:
+    """Whether forward mode is around forward mode: what goes twice through a rule is 0 in silence.
+
+    https://github.com/pytorch/pytorch/issues/197867
+    """
+    levels = [level.key() for level in _functorch.get_interpreter_stack() or ()]
+    return levels.count(_functorch.TransformType.Jvp) > 1
+
 
 # `torch.jit.trace` sees no kernel.
 tracing: Callable[[], bool] = torch.jit.is_tracing  # type: ignore[attr-defined]

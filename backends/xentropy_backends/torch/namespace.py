@@ -94,10 +94,12 @@ def _total(x: Any, dtype: Any, /) -> Any:
 
 
 def _stop_gradient(x: Any, /) -> Any:
-    # Batches of cotangents, by `is_grads_batched`, have no rule for it; nothing follows them.
+    if torch.compiler.is_compiling() or kernels.transforming():
+        return x.detach()
+    # Batches of cotangents or tangents, by `is_grads_batched` and `vectorize`, have no rule for it;
+    # nothing follows them.
     # https://github.com/pytorch/pytorch/blob/v2.13.0/aten/src/ATen/LegacyBatchingRegistrations.cpp
-    is_followed = torch.compiler.is_compiling() or kernels.transforming() or kernels.again()
-    return x.detach() if is_followed else x
+    return x.detach() if kernels.again() and not kernels.is_batched(x) else x
 
 
 xp: Any = SimpleNamespace(
