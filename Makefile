@@ -34,9 +34,13 @@ parity: $(VENV)/.library ## compare every loss with what the four frameworks com
 	$(BIN)/xentropy parity $(ARGS)
 
 ##@ Develop
-.PHONY: test bench lint lint-ruff lint-format lint-mypy lint-pyright format docs dist
+.PHONY: test gpu bench lint lint-ruff lint-format lint-mypy lint-pyright format docs dist
 test: $(VENV)/.test ## run the suite once per backend, each in a process of its own
 	@$(BIN)/python scripts/run_tests.py --jobs $(JOBS) $(BACKENDS) --pytest $(ARGS)
+
+gpu: $(VENV)/.test ## run the matrix on the accelerators at hand, each framework in turn
+	@status=0; for backend in $(or $(BACKENDS),torch jax tensorflow); do \
+		$(BIN)/python -m pytest -m gpu --backends $$backend $(ARGS) || status=1; done; exit $$status
 
 # With ARGS, say "--quick --framework torch", nothing of the README is written.
 bench: $(VENV)/.bench ## measure time and memory beside the frameworks; writes table and picture

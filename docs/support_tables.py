@@ -71,6 +71,7 @@ def tables() -> Iterator[str]:
         yield ""
         for (reason, link), number in reasons.items():
             yield from (f"({number}) `{reason} <{link}>`__.", "")
+        yield from (told["notes"], "") if "notes" in told else ()
 
 
 def _row(*cells: str) -> Iterator[str]:
