@@ -12,7 +12,7 @@ from .dispatch import backend_of, message
 from .errors import DTypeError
 from .formulas import reduction as formulas
 
-__all__ = ["Mean", "reduce"]
+__all__ = ["MEANS", "Mean", "reduce"]
 
 
 class Mean(NamedTuple):
@@ -137,6 +137,9 @@ class _Float32Mean(Mean):
 
 # It shows as a Mean; the qualified name stays, pickle looks it up.
 _Float32Mean.__name__ = "Mean"
+
+MEANS = {"xentropy.Mean": Mean, "xentropy.Mean of float32": _Float32Mean}
+"""By the names under which frameworks save programs that return them."""
 
 
 def reduce(call: Call, losses: Any, of_classes: Callable[[], Any] | None = None) -> Any:

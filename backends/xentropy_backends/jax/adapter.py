@@ -12,6 +12,7 @@ import jax
 import jax.core
 import jax.custom_derivatives
 import jax.experimental
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 
@@ -23,6 +24,7 @@ from xentropy.formulas.linear import Head, Layer, Operands
 from xentropy.formulas.numeric import exact_log1p
 from xentropy.formulas.statistics import Request, evaluate
 from xentropy.kernels import calls, plain
+from xentropy.reduction import MEANS
 
 from . import kernels, linear
 
@@ -350,3 +352,8 @@ class _JAX(AutodiffBackend):
 
 
 backend = _JAX("jax", _namespace)
+
+# What is exported is saved with the types that it returns.
+if hasattr(jax.export, "register_namedtuple_serialization"):  # since JAX 0.4.36
+    for _name, _mean in MEANS.items():
+        jax.export.register_namedtuple_serialization(_mean, serialized_name=_name)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch.autograd import forward_ad
+from torch.utils import _pytree as pytree
 
 from xentropy._types import Arrays, Options
 from xentropy.dispatch import AutodiffBackend, LayoutError
@@ -16,6 +17,7 @@ from xentropy.formulas.formula import Formula
 from xentropy.formulas.linear import Head, Layer, Operands
 from xentropy.formulas.statistics import Request
 from xentropy.kernels import calls
+from xentropy.reduction import MEANS
 
 from . import compiled, kernels, linear
 from .namespace import followed, xp
@@ -163,3 +165,7 @@ class _Torch(AutodiffBackend):
 
 
 backend = _Torch("torch", xp)
+
+# What is exported is saved with the types that it returns; there is no public way to tell of them.
+for _name, _mean in MEANS.items():
+    pytree._register_namedtuple(_mean, serialized_type_name=_name)
