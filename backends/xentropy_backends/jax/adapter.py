@@ -82,6 +82,10 @@ def _where(condition: Any, x: Any, y: Any, /) -> Any:
     return jnp.where(condition, x, y)
 
 
+# Outside of a program what an index is compared with, or is, would be moved.
+_gather = jax.jit(lambda x, index: x[index])
+_first = jax.jit(lambda x: x[..., 0], inline=True)
+
 _LANES = 128
 
 
@@ -109,9 +113,7 @@ _namespace: Any = SimpleNamespace(
     float32=jnp.float32,
     float64=jnp.float64,
     followed=False,
-    gather=jax.jit(
-        lambda x, index: x[index]
-    ),  # outside of a program 0 and the length would be moved
+    gather=_gather,
     int32=jnp.int32,
     int64=jnp.int64,
     isfinite=jnp.isfinite,
@@ -137,9 +139,6 @@ _namespace: Any = SimpleNamespace(
     where=_where,
     zeros_like=jax.jit(jnp.zeros_like, inline=True),
 )
-
-
-_first = jax.jit(lambda x: x[..., 0], inline=True)  # the 0 is moved, too
 
 
 def _inside(formula: Formula) -> AbstractContextManager[Any]:
