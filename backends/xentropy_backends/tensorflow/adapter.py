@@ -19,7 +19,7 @@ from xentropy.formulas.numeric import exact_log1p, split_sum
 from xentropy.formulas.statistics import Request
 from xentropy.kernels import calls, plain
 
-from . import kernels, linear
+from . import graphs, kernels, linear
 
 __all__ = ["backend"]
 
@@ -218,8 +218,8 @@ class _TensorFlow(AutodiffBackend):
     def apply(
         self, formula: Formula, arrays: Arrays, options: Options, upstream: float | None = None
     ) -> Any:
-        arrays = tuple(None if x is None else _tensor(x) for x in arrays)
-        if _is_pushed(arrays):
+        arrays = graphs.inside(tuple(None if x is None else _tensor(x) for x in arrays))
+        if graphs.is_pushed(arrays):
             return value(_followed, formula, arrays, options)
         given = _cut_off(arrays)
         kernel = kernels.find(self.xp, formula, arrays, options, upstream)
@@ -249,7 +249,8 @@ class _TensorFlow(AutodiffBackend):
 
     @tf.autograph.experimental.do_not_convert
     def linear(self, head: Head, given: Operands) -> Any:
-        if _is_pushed(given):
+        given = Operands(*graphs.inside(given))
+        if graphs.is_pushed(given):
             return heads.losses(_followed, head, given)
         return linear.losses(self.xp, self.apply, head, given)
 
@@ -258,7 +259,8 @@ class _TensorFlow(AutodiffBackend):
 
     @tf.autograph.experimental.do_not_convert
     def linear_statistics(self, layer: Layer, given: Operands, request: Request) -> Arrays:
-        if _is_pushed(given):
+        given = Operands(*graphs.inside(given))
+        if graphs.is_pushed(given):
             found = heads.ask(_followed, layer, given, request, self.statistics)
             for x in found:
                 if x.shape.rank is None:  # of a length that is not known, beside one that is
@@ -294,18 +296,6 @@ class _TensorFlow(AutodiffBackend):
 def _tensor(x: Any) -> Any:
     """The value of a variable; a tensor is its own."""
     return x if isinstance(x, tf.Tensor) else tf.convert_to_tensor(x)
-
-
-def _is_pushed(arrays: Arrays) -> bool:
-    """Whether forward mode goes on in a graph, op by op.
-
-    There no tape around it, and no other forward mode, follows what it makes of a gradient of our
-    own: the transposed function, whose derivative would be 0.
-    https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/eager/forwardprop.py
-    """
-    if tf.executing_eagerly():
-        return False
-    return kernels.has_tangent(*(x for x in arrays if x is not None and x.dtype.is_floating))
 
 
 def _cut_off(arrays: Arrays) -> Arrays:
