@@ -69,3 +69,84 @@ def test_a_function_closes_over_eager_tensors(
         return tape.gradient(result, x)
 
     assert_close(harness, tf.function(gradient)(), gradient())
+
+
+# --- lengths that are not known ---------------------------------------------------------------
+
+SQUARE = np.array([[1.0, 2.0, 3.0], [0.0, 1.0, 0.0], [5.0, 0.0, 0.0]], np.float32)
+Losses = Callable[..., Any]
+
+ROWS: dict[str, tuple[Losses, np.ndarray[Any, Any]]] = {
+    "index": (xentropy.sparse_softmax_cross_entropy, np.array([0, 1, 2])),
+    "mean": (lambda x, y: xentropy.cross_entropy(x, y, reduction="mean"), np.array([0, 1, 2])),
+    "focal": (xentropy.softmax_focal_cross_entropy, np.array([0, 1, 2])),
+    "ranks": (
+        lambda x, y: xentropy.softmax_statistics(x, y, outputs=("rank",)).rank,
+        np.array([0, 1, 2]),
+    ),
+    "linear": (lambda x, y: xentropy.linear_cross_entropy(x, SQUARE, y), np.array([0, 1, 2])),
+}
+"""Of what has one index a row."""
+
+STRETCHED: dict[str, tuple[Losses, np.ndarray[Any, Any]]] = {
+    "dense": (xentropy.softmax_cross_entropy, np.full((3, 3), 1 / 3, np.float32)),
+    "binary": (xentropy.sigmoid_cross_entropy, np.full((3, 3), 1 / 3, np.float32)),
+    "targets": (xentropy.huber, np.ones((3, 3), np.float32)),
+    "class mask": (lambda x, w: xentropy.logsumexp(x, where=w > 0), np.ones((3, 3), np.float32)),
+    "sample weights": (
+        lambda x, w: xentropy.kl_divergence(x, 1 / 3, sample_weight=w, reduction="mean"),
+        np.ones(3, np.float32),
+    ),
+    "where": (lambda x, w: xentropy.kl_divergence(x, 1 / 3, where=w > 0), np.ones(3, np.float32)),
+    "linear dense": (
+        lambda x, t: xentropy.linear_cross_entropy(x, SQUARE, t),
+        np.full((3, 3), 1 / 3, np.float32),
+    ),
+}
+"""Of what may have one row for all."""
+
+
+def of_any_batch(tf: Any, f: Losses, compiled: bool, *given: np.ndarray[Any, Any]) -> Any:
+    """The result of a graph that knows no first length, and its gradient."""
+    specs = [tf.TensorSpec((None, *x.shape[1:]), x.dtype) for x in given]
+
+    @tf.function(input_signature=specs, jit_compile=compiled)
+    def graph(x: Any, y: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            result = f(x, y)
+        return result, tape.gradient(result, x) if result.dtype.is_floating else result
+
+    return graph(*map(tf.constant, given))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(("rows", "others"), [(3, 1), (1, 3), (0, 1), (2, 3)])
+@pytest.mark.parametrize("name", ROWS)
+def test_other_lengths_of_indices_are_refused(
+    tf: Any, harness: Harness, name: str, rows: int, others: int, compiled: bool
+) -> None:
+    f, index = ROWS[name]
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        of_any_batch(tf, f, compiled, SQUARE[:rows], index[:others])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("name", STRETCHED)
+def test_predictions_are_not_stretched(
+    tf: Any, harness: Harness, name: str, compiled: bool
+) -> None:
+    f, other = STRETCHED[name]
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        of_any_batch(tf, f, compiled, SQUARE[:1], other)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("rows", [3, 1])
+@pytest.mark.parametrize("name", STRETCHED)
+def test_others_are_stretched(
+    tf: Any, harness: Harness, name: str, rows: int, compiled: bool
+) -> None:
+    f, other = STRETCHED[name]
+    found = of_any_batch(tf, f, compiled, SQUARE, other[:rows])
+    assert_close(harness, found[0], f(tf.constant(SQUARE), tf.constant(other[:rows])))

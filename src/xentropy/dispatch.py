@@ -69,6 +69,8 @@ class Backend(ABC):
     #: Whether `apply` has a use for cotangents that must be computed first, and compiles nothing
     #: anew for another number.
     reads_weights = False
+    #: Whether a length may be None, which only `agreeing` can compare then.
+    opens_lengths = False
     #: Types of which every array is this backend's: of these an array need not be seen.
     types: frozenset[type] = frozenset()
 
@@ -119,6 +121,14 @@ class Backend(ABC):
 
     def of_shape(self, x: Any, shape: tuple[Any, ...]) -> Any:
         """``x`` of a graph, some lengths of which are known only now; None stands for others."""
+        return x
+
+    def agreeing(self, x: Any, beside: list[tuple[Any, int] | None], *, exact: bool) -> Any:
+        """``x`` of a graph, which fails when it runs if the lengths of ``x`` are others.
+
+        They are to be those of an array along an axis each, or, unless ``exact``, 1. Of axes with
+        None all is known.
+        """
         return x
 
     def eager(self) -> bool:

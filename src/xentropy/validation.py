@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Sequence
 from typing import Any, Literal, NoReturn
 
 import numpy as np
@@ -75,6 +76,7 @@ def head(call: Call, labels: _Labels, *, ignore_index: Any) -> None:
             call.fail(ShapeError, rule, "weight", "bias")
     call.x = Logits((*hidden.shape[:-1], weight.shape[0]))
     call.axis = -1
+    call.bias = _agreeing(call, call.bias, [-1], exact=True)
     _classes(call, labels, ignore_index, "class_mask")
     _learn_lengths(call)
     check_head(call)
@@ -150,7 +152,7 @@ def class_vector(call: Call, name: str) -> Any:
         rule = f"`{name}` must be 0-d or have one entry a class, ({n},)."
         call.fail(ShapeError, rule, *call.rows[1], name)
     check_weight(call, name, array)
-    return _weight(call, array)
+    return _agreeing(call, _weight(call, array), [axis], exact=True)
 
 
 def _weight(call: Call, array: Any) -> Any:
@@ -250,6 +252,8 @@ def _dense(call: Call, name: str) -> Any:
 
 def _learn_lengths(call: Call) -> None:
     """Give predictions whose lengths a graph does not know those that other arguments have."""
+    if call.backend.opens_lengths:
+        _check_lengths(call)
     shape = tuple(call.x.shape)
     if None not in shape:
         return
@@ -266,6 +270,40 @@ def _learn_lengths(call: Call) -> None:
         call.x = Logits(shape)
     else:
         call.x = call.backend.of_shape(call.x, shape)
+
+
+def _check_lengths(call: Call) -> None:
+    """Let a graph find out, when it runs, whether lengths agree that it does not know."""
+    axes = list(range(-call.x.ndim, 0))
+    examples = [i for i in axes if i != call.axis]
+    of_labels = [i if i != call.axis else None for i in axes] if call.index else axes
+    call.labels = _agreeing(call, call.labels, of_labels, exact=call.index)
+    call.class_mask = _agreeing(call, call.class_mask, axes)
+    call.sample_weight = _agreeing(call, call.sample_weight, examples)
+    call.keep = _agreeing(call, call.keep, examples)
+
+
+def _agreeing(call: Call, x: Any, axes: Sequence[int | None], *, exact: bool = False) -> Any:
+    """``x`` with the lengths of the predictions along axes counted from the end.
+
+    A length of 1 does too, unless ``exact``.
+    """
+    if not call.backend.opens_lengths or x is None or not x.ndim or not call.x.ndim:
+        return x
+    if None not in tuple(x.shape) and None not in tuple(call.x.shape):
+        return x
+    beside: list[tuple[Any, int] | None] = []
+    for n, axis in zip(x.shape, axes, strict=True):
+        is_known = axis is None or None not in (n, call.x.shape[axis]) or (n == 1 and not exact)
+        beside.append(None if is_known else _length(call, axis))
+    return call.backend.agreeing(x, beside, exact=exact) if any(beside) else x
+
+
+def _length(call: Call, axis: Any) -> tuple[Any, int]:
+    """The array and its axis that have the length of an axis of the predictions."""
+    if not isinstance(call.x, Logits):
+        return call.x, axis
+    return (call.weight, 0) if axis == -1 else (call.hidden, axis)
 
 
 def _is_index(call: Call, labels: Any, accepted: str) -> bool:
@@ -291,6 +329,7 @@ def _class_mask(call: Call, name: str) -> Any:
     _require_bool(call, name, mask)
     n = call.x.shape[axis]
     if mask.ndim == 1 and same(mask.shape[0], n):
+        mask = _agreeing(call, mask, [axis], exact=True)
         return call.backend.xp.reshape(mask, along(axis, call.x.ndim))
     if mask.ndim and not _broadcasts(mask.shape, call.x.shape):
         like, shown = call.rows

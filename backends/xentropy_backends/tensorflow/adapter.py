@@ -164,6 +164,7 @@ _REAL = {
 
 class _TensorFlow(AutodiffBackend):
     reads_weights = True
+    opens_lengths = True
 
     def owns(self, x: object) -> bool:
         # Keras variables too; ragged and sparse tensors and slices are not arrays.
@@ -208,6 +209,9 @@ class _TensorFlow(AutodiffBackend):
         x = tf.identity(x)  # tf.ensure_shape knows no forward mode in graphs
         x.set_shape(shape)
         return x
+
+    def agreeing(self, x: Any, beside: list[tuple[Any, int] | None], *, exact: bool) -> Any:
+        return graphs.agreeing(x, beside, exact)
 
     def followed(self, x: Any) -> bool:
         # Tensors know nothing of the tapes that watch them.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from xentropy._types import Arrays
 
 from . import kernels
 
-__all__ = ["inside", "is_pushed"]
+__all__ = ["agreeing", "inside", "is_pushed"]
 
 
 def inside(arrays: Arrays) -> Arrays:
@@ -31,3 +33,29 @@ def is_pushed(arrays: Arrays) -> bool:
     if tf.executing_eagerly():
         return False
     return kernels.has_tangent(*(x for x in arrays if x is not None and x.dtype.is_floating))
+
+
+def agreeing(x: Any, beside: list[tuple[Any, int] | None], exact: bool) -> Any:
+    """``x``, which `Backend.agreeing` describes.
+
+    A tensor that is not stretched passes tf.broadcast_to as it is, and under XLA, which drops
+    assertions, it fails too. int32, in what accelerators compute on the host: to wait for a length
+    there would be to wait for all that goes before.
+    """
+    lengths = []
+    for axis, place in enumerate(beside):
+        n = tf.shape(x)[axis]
+        if place is not None:
+            like, i = place
+            own, n = n, tf.shape(like)[i]
+            is_stretched = (1 - _differ(own, 1)) * _differ(n, 1)
+            n += is_stretched * ((-2 if exact else 1) - n)  # of no tensor the length is -2
+        lengths.append(n)
+    result = tf.broadcast_to(x, lengths, name="xentropy_lengths_must_agree")
+    result.set_shape(x.shape)
+    return result
+
+
+def _differ(n: Any, m: Any) -> Any:
+    """1 or 0."""
+    return tf.minimum(tf.maximum(n, m) - tf.minimum(n, m), 1)
