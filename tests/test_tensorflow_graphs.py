@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 import xentropy
 from tests.asserts import assert_close
+from xentropy.errors import UnsupportedError
 from xentropy.testing import Harness
 
 LOGITS = np.array([[1.0, 2.0, 3.0], [0.0, 1.0, 0.0]], np.float32)
@@ -150,3 +152,40 @@ def test_others_are_stretched(
     f, other = STRETCHED[name]
     found = of_any_batch(tf, f, compiled, SQUARE, other[:rows])
     assert_close(harness, found[0], f(tf.constant(SQUARE), tf.constant(other[:rows])))
+
+
+# --- tensors that are compared by identity ----------------------------------------------------
+
+REFUSED = """xentropy.kl_divergence: `logits` must be a tensor whose values == compares.
+  logits: float32[2, 3] tensorflow{place}
+Hint: call it in eager mode or in tf.function, with tensor equality enabled."""
+
+
+def test_graphs_of_version_1_are_refused(tf: Any, harness: Harness) -> None:
+    def call(x: Any) -> Any:
+        return xentropy.kl_divergence(x, SHARES)
+
+    with tf.Graph().as_default():
+        x = tf.compat.v1.placeholder(tf.float32, LOGITS.shape)
+        with pytest.raises(UnsupportedError, match=exactly(REFUSED.format(place=""))):
+            call(x)
+        with pytest.raises(UnsupportedError):
+            tf.function(call)(x)
+
+
+def test_tensors_without_equality_are_refused(tf: Any, harness: Harness) -> None:
+    x, y = tf.constant(LOGITS), tf.constant(INDEX, tf.int64)
+    tf.compat.v1.disable_tensor_equality()
+    try:
+        with pytest.raises(UnsupportedError, match=exactly(REFUSED.format(place=" cpu"))):
+            xentropy.kl_divergence(x, SHARES)
+        with pytest.raises(UnsupportedError):
+            xentropy.cross_entropy(x, y)
+        with pytest.raises(UnsupportedError):
+            tf.function(xentropy.linear_cross_entropy)(x, tf.eye(3), y)
+    finally:
+        tf.compat.v1.enable_tensor_equality()
+
+
+def exactly(text: str) -> str:
+    return f"^{re.escape(text)}$"

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from xentropy._types import Arrays, Namespace, Options
-from xentropy.dispatch import AutodiffBackend
+from xentropy.dispatch import AutodiffBackend, LayoutError
 from xentropy.errors import UnsupportedError
 from xentropy.formulas import linear as heads
 from xentropy.formulas.formula import Formula, value, vjp
@@ -171,7 +171,13 @@ class _TensorFlow(AutodiffBackend):
         return isinstance(x, tf.__internal__.types.Tensor)
 
     def unwrap(self, x: Any) -> Any:
-        return _tensor(x) if self.owns(x) else x
+        if not self.owns(x):
+            return x
+        if not graphs.compares():
+            rule = "a tensor whose values == compares"
+            hint = "call it in eager mode or in tf.function, with tensor equality enabled."
+            raise LayoutError(rule, hint)
+        return _tensor(x)
 
     def dtype_name(self, x: Any) -> str:
         return str(tf.as_dtype(x.dtype).name)
@@ -242,7 +248,7 @@ class _TensorFlow(AutodiffBackend):
     def plain_cross_entropy(self, x: Any, labels: Any, reduction: str) -> Any:
         if not isinstance(x, tf.Tensor) or not isinstance(labels, tf.Tensor):
             return None
-        if x.dtype not in _REAL or labels.dtype != tf.int64:
+        if x.dtype not in _REAL or labels.dtype != tf.int64 or not graphs.compares():
             return None
 
         def by_formulas(x: Any) -> Any:

@@ -10,7 +10,15 @@ from xentropy._types import Arrays
 
 from . import kernels
 
-__all__ = ["agreeing", "inside", "is_pushed"]
+__all__ = ["agreeing", "compares", "inside", "is_pushed"]
+
+
+def compares() -> bool:
+    """Whether ``==`` compares what tensors hold, as formulas take it to, and not which they are."""
+    # Not public, but what tells without a tensor: in eager mode every call asks.
+    if not getattr(tf.Tensor, "_USE_EQUALITY", True):
+        return False
+    return tf.executing_eagerly() or tf.compat.v1.executing_eagerly_outside_functions()
 
 
 def inside(arrays: Arrays) -> Arrays:
