@@ -12,6 +12,7 @@ import pytest
 import xentropy
 from tests.asserts import assert_close
 from xentropy.errors import UnsupportedError
+from xentropy.parity import compare
 from xentropy.testing import Harness
 
 LOGITS = np.array([[1.0, 2.0, 3.0], [0.0, 1.0, 0.0]], np.float32)
@@ -152,6 +153,72 @@ def test_others_are_stretched(
     f, other = STRETCHED[name]
     found = of_any_batch(tf, f, compiled, SQUARE, other[:rows])
     assert_close(harness, found[0], f(tf.constant(SQUARE), tf.constant(other[:rows])))
+
+
+R = np.random.default_rng(0)
+HIDDEN, LAYER, BIAS = (R.normal(size=n).astype(np.float32) for n in ((4, 5), (7, 5), 7))
+LABELS, DENSE = np.array([0, 1, 6, 2]), R.dirichlet(np.ones(7), 4).astype(np.float32)
+LAYERS: dict[str, Callable[..., Any]] = {
+    "index": lambda h, w, b: xentropy.linear_cross_entropy(
+        h, w, LABELS, bias=b, label_smoothing=0.1, class_weight=b * b
+    ),
+    "dense": lambda h, w, b: xentropy.linear_cross_entropy(h, w, DENSE, bias=b, reduction="mean"),
+    "blocks": lambda h, w, b: xentropy.linear_cross_entropy(h, w, LABELS, bias=b, max_memory=600),
+    "statistics": lambda h, w, b: (
+        xentropy.linear_softmax_statistics(h, w, LABELS, bias=b, outputs=("entropy",)).entropy
+    ),
+}
+OPEN = {
+    "classes": ((None, 5), (None, 5), (None,)),
+    "classes of the weight": ((4, 5), (None, 5), (7,)),
+    "features": ((None, None), (7, None), (7,)),
+    "features of the weight": ((4, 5), (7, None), (7,)),
+    "all": ((None, None), (None, None), (None,)),
+}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("shapes", OPEN)
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_of_any_size(
+    tf: Any, harness: Harness, name: str, shapes: str, compiled: bool
+) -> None:
+    def both(*given: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            result = LAYERS[name](*given)
+        return result, *tape.gradient(result, given)
+
+    specs, given = list(map(tf.TensorSpec, OPEN[shapes])), (HIDDEN, LAYER, BIAS)
+    graph = tf.function(both, input_signature=specs, jit_compile=compiled)
+    for found, expected in zip(graph(*given), both(*map(tf.constant, given)), strict=True):
+        assert_close(harness, found, expected, compare.GRADIENT)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_other_sizes_of_layers_are_refused(tf: Any, harness: Harness, compiled: bool) -> None:
+    specs = list(map(tf.TensorSpec, OPEN["all"]))
+    graph = tf.function(LAYERS["dense"], input_signature=specs, jit_compile=compiled)
+    for given in (
+        (HIDDEN, LAYER, BIAS[:1]),
+        (HIDDEN[:, :1], LAYER, BIAS),
+        (HIDDEN, LAYER[:1], BIAS),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            graph(*given)
+
+
+@pytest.mark.parametrize("option", ["class_weight", "sample_weight"])
+def test_means_of_any_number_of_classes(tf: Any, harness: Harness, option: str) -> None:
+    def mean(x: Any, w: Any) -> Any:
+        return xentropy.cross_entropy(x, [0, 1], reduction="mean", **{option: w})
+
+    given = LOGITS, WEIGHT[: 3 if option == "class_weight" else 2]
+    specs = [tf.TensorSpec((None, None)), tf.TensorSpec((None,))]
+    graph = tf.function(mean, input_signature=specs)
+    assert_close(harness, graph(*given), mean(*map(tf.constant, given)))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        graph(LOGITS, WEIGHT[:1] if option == "class_weight" else WEIGHT)
 
 
 # --- tensors that are compared by identity ----------------------------------------------------

@@ -45,17 +45,17 @@ def operands_of(call: Call) -> Operands:
         if x is None or x.ndim < 2:
             return None if x is None else steps.reshape(x, (1, -1))
         if all(n == 1 for n in x.shape[:-1]) and call.x.ndim > 1:
-            return steps.reshape(x, (1, x.shape[-1]))
+            return steps.reshape(x, (1, call.backend.xp.size(x, -1)))
         if not is_one_each(x.shape[:-1]):
             one = call.backend.xp.expand_dims(call.backend.first(call.hidden), axis=-1)
             x = steps.broadcast(x, one if x.shape[-1] == 1 else _joined(call, x, one))
-        return steps.reshape(x, (-1, x.shape[-1]))
+        return steps.reshape(x, (-1, call.backend.xp.size(x, -1)))
 
     labels = call.labels
     if labels is not None:
         labels = steps.reshape(labels, (-1, 1)) if call.index else of_logits(labels)
     return Operands(
-        steps.reshape(call.hidden, (-1, call.hidden.shape[-1])),
+        steps.reshape(call.hidden, (-1, call.backend.xp.size(call.hidden, -1))),
         call.weight,
         call.bias,
         labels,

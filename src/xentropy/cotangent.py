@@ -44,7 +44,9 @@ def _divisor(call: Call) -> float | None:
     given = (call.denominator, call.class_weight, call.sample_weight, call.keep)
     if all(w is None for w in given):
         return float(math.prod(shape))
-    if not call.backend.reads_weights or math.prod(call.x.shape) < LEAST:
+    if not call.backend.reads_weights or None in tuple(call.x.shape):
+        return None
+    if math.prod(call.x.shape) < LEAST:
         return None
     hosts = [None if w is None else call.backend.concrete(w) for w in given]
     if any(w is not None and host is None for w, host in zip(given, hosts, strict=True)):

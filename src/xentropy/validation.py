@@ -69,6 +69,7 @@ def head(call: Call, labels: _Labels, *, ignore_index: Any) -> None:
         turned = weight.ndim == 2 and same(weight.shape[0], hidden.shape[-1])
         hint = "transpose it: weight.T." if turned else ""
         call.fail(ShapeError, rule, "hidden", "weight", hint=hint)
+    _learn_features(call)
     if call.given["bias"] is not None:
         call.bias = _of_layer(call, "bias")
         if call.bias.ndim != 1 or not same(call.bias.shape[0], weight.shape[0]):
@@ -80,6 +81,18 @@ def head(call: Call, labels: _Labels, *, ignore_index: Any) -> None:
     _classes(call, labels, ignore_index, "class_mask")
     _learn_lengths(call)
     check_head(call)
+
+
+def _learn_features(call: Call) -> None:
+    """Give one array of the layer the features that a graph knows of the other alone.
+
+    Where it has others their product fails.
+    """
+    (*rows, own), (n, other) = call.hidden.shape, call.weight.shape
+    if own is None and other is not None:
+        call.hidden = call.backend.of_shape(call.hidden, (*rows, other))
+    if other is None and own is not None:
+        call.weight = call.backend.of_shape(call.weight, (n, own))
 
 
 def _of_layer(call: Call, name: str) -> Any:

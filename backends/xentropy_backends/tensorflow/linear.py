@@ -24,7 +24,7 @@ from xentropy.kernels import linear_statistics as of_layer
 from xentropy.kernels.pool import aligned
 
 from . import kernels, tiles
-from .rows import Blocks, Step, blocks_of, looped, summed, with_products
+from .rows import Blocks, Step, blocks_of, length, looped, summed, with_products
 
 __all__ = ["losses", "statistics"]
 
@@ -260,7 +260,7 @@ def _by_block(
 
     These are by the operands at the positions wanted, or by all that may be differentiated.
     """
-    blocks = blocks_of(given, formulas.most_rows(layer, given.weight.shape[0]))
+    blocks = blocks_of(given, _most_rows(layer, given.weight))
     operands, are_rows, _ = blocks
     if tf.executing_eagerly() and kernels.has_tangent(*(x for x in operands if x is not None)):
         # Op by op: forward mode holds no more than a block.
@@ -269,6 +269,14 @@ def _by_block(
         moving = _moving(operands) if wanted is None else wanted
         found = _recomputed(rows, blocks, moving)
     return tuple(map(blocks.joined, found))
+
+
+def _most_rows(layer: Layer, weight: Any) -> Any:
+    """Rows of a block, a tensor where a graph does not know the number of classes."""
+    n = length(weight, 0)
+    if isinstance(n, int):
+        return formulas.most_rows(layer, n)
+    return tf.maximum(min(formulas.most_rows(layer, 1), tf.int32.max) // tf.maximum(n, 1), 1)
 
 
 def _recomputed(rows: _Rows, of_rows: Blocks, moving: Sequence[int]) -> Arrays:

@@ -46,11 +46,11 @@ class Blocks(NamedTuple):
         return tf.reshape(x, (-1, *lengths))[: self.count]
 
 
-def blocks_of(given: Operands, most: int) -> Blocks:
+def blocks_of(given: Operands, most: Any) -> Blocks:
     """Blocks of so many rows at most."""
     count = length(given.hidden, 0)
     # Without rows there is a block of one that is left out.
-    least = max if isinstance(count, int) else tf.maximum
+    least = max if isinstance(count, int) and isinstance(most, int) else tf.maximum
     number = least(-(-count // most), 1)
     step = least(-(-count // number), 1)
     more = number * step - count
