@@ -133,6 +133,7 @@ def test_the_signatures_are_found(tmp_path: Path) -> None:
 BEYOND = (
     "compiled.py",
     "devices.py",
+    "graphs.py",
     "kernels.py",
     "layered.py",
     "linear.py",
