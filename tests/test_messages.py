@@ -159,6 +159,19 @@ BUILTINS = {
 }
 
 
+def test_an_array_in_the_place_of_a_number(harness: Harness) -> None:
+    x, number = (harness.array(np.full(shape, 0.1, np.float32)) for shape in ((1, 2), ()))
+    with pytest.raises(xentropy.OptionError, match=r"Hint: pass a Python number, as float\(x\)"):
+        xentropy.cross_entropy(x, [0], label_smoothing=number)
+
+
+def test_a_wrong_reduction_in_every_mode(harness: Harness, mode: str) -> None:
+    """Compilers wrap what is raised while they read a function."""
+    run = harness.quick(mode)(lambda x: xentropy.cross_entropy(x, [0], reduction="avg"))  # type: ignore[arg-type]
+    with pytest.raises(Exception, match="`reduction` must be one of"):
+        run(harness.array(np.zeros((1, 2), np.float32)))
+
+
 def test_every_error_is_a_builtin_too() -> None:
     errors = {
         key: value
