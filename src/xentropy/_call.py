@@ -164,7 +164,7 @@ def _reduction(call: Call) -> None:
     mode, denominator = call.reduction, call.given.get("denominator")
     if not isinstance(mode, str) or mode not in _REDUCTIONS:
         rule = f"`reduction` must be one of {', '.join(map(repr, _REDUCTIONS))}."
-        hint = _nearest(mode) if isinstance(mode, str) else ""
+        hint = _nearest(str(mode))
         raise OptionError(message(call.name, rule, {"reduction": mode}, hint))
     if denominator is not None and mode != "mean":
         rule = "`denominator` goes with reduction='mean'."

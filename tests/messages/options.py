@@ -128,7 +128,8 @@ Hint: without a weight call sigmoid_cross_entropy.""",
     ),
     option("label_smoothing", "in [0, 1]", np.zeros(1), xentropy.cross_entropy)._replace(
         text="xentropy.cross_entropy: `label_smoothing` must be in [0, 1].\n"
-        "  label_smoothing: float64[1] numpy cpu"
+        "  label_smoothing: float64[1] numpy cpu\n"
+        "Hint: pass a Python number, as float(x); compiled code takes it as a constant."
     ),
     *(
         asked(f"`outputs` names {name!r}, which is no output.\nHint: {hint}", [name])
