@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Sequence
 from typing import Any, Literal, NoReturn
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from . import _steps as steps
 from ._call import Call, Logits
 from ._labels import check_index_labels, integer, keep_of_index, same, unknown
+from ._lengths import agreeing, learn_features, learn_lengths
 from .cotangent import without
 from .dispatch import is_weak, message
 from .errors import DTypeError, OptionError, ShapeError, UnsupportedError
@@ -32,7 +32,7 @@ def elementwise(
     call.index = False
     call.labels = _dense(call, labels)
     _example_weights(call)
-    _learn_lengths(call)
+    learn_lengths(call)
     check_values(call, labels, kind=kind)
 
 
@@ -52,7 +52,7 @@ def rows(
     _predictions(call, "labels" if "labels" in call.given else None)
     call.axis = _axis(call, axis)
     _classes(call, labels, ignore_index, mask)
-    _learn_lengths(call)
+    learn_lengths(call)
     check_values(call, None if labels == "none" else "labels", kind=kind)
 
 
@@ -69,7 +69,7 @@ def head(call: Call, labels: _Labels, *, ignore_index: Any) -> None:
         turned = weight.ndim == 2 and same(weight.shape[0], hidden.shape[-1])
         hint = "transpose it: weight.T." if turned else ""
         call.fail(ShapeError, rule, "hidden", "weight", hint=hint)
-    _learn_features(call)
+    learn_features(call)
     if call.given["bias"] is not None:
         call.bias = _of_layer(call, "bias")
         if call.bias.ndim != 1 or not same(call.bias.shape[0], weight.shape[0]):
@@ -77,22 +77,10 @@ def head(call: Call, labels: _Labels, *, ignore_index: Any) -> None:
             call.fail(ShapeError, rule, "weight", "bias")
     call.x = Logits((*hidden.shape[:-1], weight.shape[0]))
     call.axis = -1
-    call.bias = _agreeing(call, call.bias, [-1], exact=True)
+    call.bias = agreeing(call, call.bias, [-1], exact=True)
     _classes(call, labels, ignore_index, "class_mask")
-    _learn_lengths(call)
+    learn_lengths(call)
     check_head(call)
-
-
-def _learn_features(call: Call) -> None:
-    """Give one array of the layer the features that a graph knows of the other alone.
-
-    Where it has others their product fails.
-    """
-    (*rows, own), (n, other) = call.hidden.shape, call.weight.shape
-    if own is None and other is not None:
-        call.hidden = call.backend.of_shape(call.hidden, (*rows, other))
-    if other is None and own is not None:
-        call.weight = call.backend.of_shape(call.weight, (n, own))
 
 
 def _of_layer(call: Call, name: str) -> Any:
@@ -165,7 +153,7 @@ def class_vector(call: Call, name: str) -> Any:
         rule = f"`{name}` must be 0-d or have one entry a class, ({n},)."
         call.fail(ShapeError, rule, *call.rows[1], name)
     check_weight(call, name, array)
-    return _agreeing(call, _weight(call, array), [axis], exact=True)
+    return agreeing(call, _weight(call, array), [axis], exact=True)
 
 
 def _weight(call: Call, array: Any) -> Any:
@@ -263,62 +251,6 @@ def _dense(call: Call, name: str) -> Any:
     return array if kind == "float" else call.cast(array)
 
 
-def _learn_lengths(call: Call) -> None:
-    """Give predictions whose lengths a graph does not know those that other arguments have."""
-    if call.backend.opens_lengths:
-        _check_lengths(call)
-    shape = tuple(call.x.shape)
-    if None not in shape:
-        return
-    examples = map(call.expand, (call.sample_weight, call.keep))
-    for array in (call.labels, call.class_mask, *examples):
-        if array is not None and array.ndim == len(shape):
-            pairs = zip(shape, array.shape, strict=True)
-            shape = tuple(m if n is None and m != 1 else n for n, m in pairs)
-    if shape == tuple(call.x.shape):
-        return
-    if isinstance(call.x, Logits):
-        features = call.hidden.shape[-1]
-        call.hidden = call.backend.of_shape(call.hidden, (*shape[:-1], features))
-        call.x = Logits(shape)
-    else:
-        call.x = call.backend.of_shape(call.x, shape)
-
-
-def _check_lengths(call: Call) -> None:
-    """Let a graph find out, when it runs, whether lengths agree that it does not know."""
-    axes = list(range(-call.x.ndim, 0))
-    examples = [i for i in axes if i != call.axis]
-    of_labels = [i if i != call.axis else None for i in axes] if call.index else axes
-    call.labels = _agreeing(call, call.labels, of_labels, exact=call.index)
-    call.class_mask = _agreeing(call, call.class_mask, axes)
-    call.sample_weight = _agreeing(call, call.sample_weight, examples)
-    call.keep = _agreeing(call, call.keep, examples)
-
-
-def _agreeing(call: Call, x: Any, axes: Sequence[int | None], *, exact: bool = False) -> Any:
-    """``x`` with the lengths of the predictions along axes counted from the end.
-
-    A length of 1 does too, unless ``exact``.
-    """
-    if not call.backend.opens_lengths or x is None or not x.ndim or not call.x.ndim:
-        return x
-    if None not in tuple(x.shape) and None not in tuple(call.x.shape):
-        return x
-    beside: list[tuple[Any, int] | None] = []
-    for n, axis in zip(x.shape, axes, strict=True):
-        is_known = axis is None or None not in (n, call.x.shape[axis]) or (n == 1 and not exact)
-        beside.append(None if is_known else _length(call, axis))
-    return call.backend.agreeing(x, beside, exact=exact) if any(beside) else x
-
-
-def _length(call: Call, axis: Any) -> tuple[Any, int]:
-    """The array and its axis that have the length of an axis of the predictions."""
-    if not isinstance(call.x, Logits):
-        return call.x, axis
-    return (call.weight, 0) if axis == -1 else (call.hidden, axis)
-
-
 def _is_index(call: Call, labels: Any, accepted: str) -> bool:
     if accepted != "either":
         return accepted == "index"
@@ -342,7 +274,7 @@ def _class_mask(call: Call, name: str) -> Any:
     _require_bool(call, name, mask)
     n = call.x.shape[axis]
     if mask.ndim == 1 and same(mask.shape[0], n):
-        mask = _agreeing(call, mask, [axis], exact=True)
+        mask = agreeing(call, mask, [axis], exact=True)
         return call.backend.xp.reshape(mask, along(axis, call.x.ndim))
     if mask.ndim and not _broadcasts(mask.shape, call.x.shape):
         like, shown = call.rows
